@@ -1,0 +1,70 @@
+/* Blocks double from 4 KiB to 64 KiB, so a request of common size costs one or two allocations;
+ * what is larger than half a block gets one of its own. The bound is on what was handed out. */
+#include "base/arena.h"
+
+#include <stdalign.h>
+
+#include "base/alloc.h"
+
+#define BLOCK_MIN_BYTES ((size_t)4096)
+#define BLOCK_MAX_BYTES ((size_t)65536)
+
+struct arena_block {
+    struct arena_block *next;
+    size_t size; /* of data */
+    size_t used;
+    max_align_t data[];
+};
+
+void arena_init(struct arena *a, size_t max_bytes) { *a = (struct arena){.max_bytes = max_bytes}; }
+
+static struct arena_block *block_new(struct arena *a, size_t need) {
+    size_t size = BLOCK_MIN_BYTES;
+    if (a->blocks != NULL && a->blocks->size >= BLOCK_MIN_BYTES) size = a->blocks->size * 2;
+    if (size > BLOCK_MAX_BYTES) size = BLOCK_MAX_BYTES;
+    bool own = need > size / 2;
+    if (own) size = need;
+
+    struct arena_block *b = alloc_zero(1, sizeof *b + size);
+    if (b == NULL) return NULL;
+    b->size = size;
+    if (own && a->blocks != NULL) { /* keep the roomy block in front */
+        b->next = a->blocks->next;
+        a->blocks->next = b;
+    } else {
+        b->next = a->blocks;
+        a->blocks = b;
+    }
+    return b;
+}
+
+void *arena_alloc(struct arena *a, size_t size) {
+    const size_t align = alignof(max_align_t);
+    if (size > a->max_bytes - a->used_bytes) return NULL; /* used <= max always holds */
+    size_t padded = (size + align - 1) & ~(align - 1);
+    if (padded < size || padded > a->max_bytes - a->used_bytes) return NULL;
+
+    struct arena_block *b = a->blocks;
+    if (b == NULL || padded > b->size - b->used) b = block_new(a, padded);
+    if (b == NULL) return NULL;
+    void *p = (char *)b->data + b->used;
+    b->used += padded;
+    a->used_bytes += padded;
+    return p;
+}
+
+struct bytes arena_copy(struct arena *a, struct bytes in) {
+    uint8_t *p = in.len == SIZE_MAX ? NULL : arena_alloc(a, in.len + 1);
+    if (p == NULL) return (struct bytes){0};
+    if (in.len > 0) memcpy(p, in.data, in.len);
+    return (struct bytes){p, in.len};
+}
+
+void arena_done(struct arena *a) {
+    while (a->blocks != NULL) {
+        struct arena_block *b = a->blocks;
+        a->blocks = b->next;
+        alloc_free(b);
+    }
+    *a = (struct arena){0};
+}

@@ -1,0 +1,28 @@
+/* arena: memory for one request, bounded and freed as a whole. Not thread-safe: one owner. */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+
+#include <stddef.h>
+
+#include "base/bytes.h"
+
+struct arena {
+    struct arena_block *blocks; /* newest first; the newest has the free room */
+    size_t used_bytes;          /* handed out so far, padding included */
+    size_t max_bytes;           /* used_bytes never passes it; set by arena_init */
+};
+
+void arena_init(struct arena *a, size_t max_bytes);
+
+/* arena_alloc returns `size` zeroed bytes, aligned for any type and valid until arena_done, or
+ * NULL if the arena would pass its bound or memory is out. */
+void *arena_alloc(struct arena *a, size_t size) __attribute__((__malloc__));
+
+/* arena_copy returns a copy of `in` in `a` with a NUL behind it (not counted in len); data is NULL
+ * if the arena would pass its bound or memory is out. An empty `in` gives a non-NULL pointer. */
+struct bytes arena_copy(struct arena *a, struct bytes in);
+
+/* arena_done frees all memory of `a`. A zeroed arena is allowed. */
+void arena_done(struct arena *a);
+
+#endif
