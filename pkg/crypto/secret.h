@@ -1,0 +1,34 @@
+/* secret: octets that must not leak: locked in memory, wiped when freed, never printed or copied
+ * out. libsodium's guarded allocations. */
+#ifndef CRYPTO_SECRET_H
+#define CRYPTO_SECRET_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+struct secret;
+
+/* crypto_init prepares the libraries; once, before threads start. Errors: INTERNAL. */
+MUST_USE struct error *crypto_init(void);
+
+/* secret_random makes a secret of `len` random octets. */
+MUST_USE struct error *secret_random(size_t len, struct secret **out);
+
+/* secret_of copies `in`; the caller wipes its own copy (secret_wipe). */
+MUST_USE struct error *secret_of(struct bytes in, struct secret **out);
+
+/* secret_from_passphrase derives a 32-octet secret by Argon2id, INTERACTIVE limits (libsodium,
+ * crypto_pwhash), from a passphrase and a 16-octet salt; about 0.2 s and 64 MiB. */
+MUST_USE struct error *secret_from_passphrase(struct bytes passphrase, const uint8_t salt[16],
+                                              struct secret **out);
+
+/* secret_view borrows the octets, for passing to a library or writing to a 0600 file. */
+struct bytes secret_view(const struct secret *s);
+
+/* secret_wipe zeroes `len` octets at `p`; not removed by the optimiser. */
+void secret_wipe(void *p, size_t len);
+
+void secret_free(struct secret *s);
+DEFINE_CLEANUP(struct secret, secret_free);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * intoto: in-toto Statement v1 and its SLSA predicates: building the octets that are signed, and
+ * reading signed octets back. Pure. All views borrow from what they were read from or the arena.
+ * Implements: in-toto attestation framework v1, statement.md, resource_descriptor.md,
+ * digest_set.md; SLSA v1.2 provenance v1 and verification_summary v1.
+ */
+#ifndef INTOTO_INTOTO_H
+#define INTOTO_INTOTO_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "json/json.h"
+
+#define INTOTO_STATEMENT_V1 "https://in-toto.io/Statement/v1"
+#define INTOTO_PROVENANCE_V1 "https://slsa.dev/provenance/v1"
+#define INTOTO_VSA_V1 "https://slsa.dev/verification_summary/v1"
+#define INTOTO_SUBJECTS_MAX 1024
+#define INTOTO_DIGESTS_MAX 32
+
+struct intoto_digest {
+    struct text algorithm; /* "sha256", "gitCommit", … an open set */
+    struct text value;
+};
+
+/* A ResourceDescriptor. Unset texts have len 0; annotations is NULL or an object. */
+struct intoto_resource {
+    struct text name;
+    struct text uri;
+    const struct intoto_digest *digests;
+    size_t digest_count;
+    struct bytes content;
+    bool has_content;
+    struct text download_location;
+    struct text media_type;
+    const struct json_value *annotations;
+};
+
+struct intoto_time {
+    bool set;
+    int64_t seconds; /* since 1970 */
+    int32_t nanos;
+};
+
+/* SLSA provenance v1 as the caller declares it; builder.id and attestd_receivedOn are ours. */
+struct intoto_provenance {
+    struct text build_type;
+    const struct json_value *external_parameters; /* object; required */
+    const struct json_value *internal_parameters; /* object or NULL */
+    const struct intoto_resource *resolved_dependencies;
+    size_t resolved_dependency_count;
+    const struct intoto_resource *byproducts;
+    size_t byproduct_count;
+    struct text invocation_id;
+    struct intoto_time started_on;
+    struct intoto_time finished_on;
+};
+
+enum intoto_predicate_kind {
+    INTOTO_PREDICATE_UNSET = 0,
+    INTOTO_PREDICATE_PROVENANCE,
+    INTOTO_PREDICATE_TREE,   /* a JSON tree: written as JCS */
+    INTOTO_PREDICATE_OCTETS, /* exact JSON octets: spliced as given */
+};
+
+/* What a caller submits, decoded and not yet checked. */
+struct intoto_submission {
+    const struct intoto_resource *subjects;
+    size_t subject_count;
+    enum intoto_predicate_kind kind;
+    struct intoto_provenance provenance;
+    const struct json_value *tree;
+    struct bytes octets;
+    struct text predicate_type; /* for TREE and OCTETS */
+};
+
+/* What the server adds: inside the signed payload, not only beside it. */
+struct intoto_server_fields {
+    struct text principal; /* "token:ci-1" */
+    struct text method;    /* how it was authenticated: "token" */
+    struct text builder_id;
+    int64_t received_ms; /* since 1970; internalParameters.attestd_receivedOn */
+};
+
+/* intoto_check checks what the caller sent: at least one and at most INTOTO_SUBJECTS_MAX subjects,
+ * each with a sha256 of 64 lower-case hex digits and well-formed digests; predicate present and an
+ * object; predicate_type a URI and not reserved; build_type set; no `attestd_` key in annotations
+ * or internal parameters.
+ * Errors: INVALID_ARGUMENT with the field path and reason INVALID_FIELD or
+ * PREDICATE_TYPE_RESERVED. `octets` is parsed here, once, into `arena` under `limits`. */
+MUST_USE struct error *intoto_check(struct arena *arena, const struct intoto_submission *sub,
+                                    const struct json_limits *limits);
+
+/* intoto_put_caller_jcs appends the JCS form of the statement before the server adds its fields:
+ * the default idempotency key is its SHA-256. */
+MUST_USE struct error *intoto_put_caller_jcs(struct arena *arena, struct buf *out,
+                                             const struct intoto_submission *sub);
+
+/* intoto_put_statement appends the statement to be signed: compact JSON, JCS order except spliced
+ * octets; every subject named (default: its digest); subject[0].annotations.attestd_submitter =
+ * {"method","principal"}. `sub` has passed intoto_check. */
+MUST_USE struct error *intoto_put_statement(struct buf *out, const struct intoto_submission *sub,
+                                            const struct intoto_server_fields *server);
+
+/* A statement read back from its signed octets. */
+struct intoto_statement {
+    struct text predicate_type;
+    const struct intoto_resource *subjects;
+    size_t subject_count;
+    const struct json_value *predicate; /* an object; never NULL: unset reads as empty */
+    struct text builder_id;             /* provenance: runDetails.builder.id, else empty */
+    struct text submitter_principal;    /* attestd_submitter of subject[0], else empty */
+    struct text submitter_method;
+};
+
+/* intoto_statement_parse reads payload octets. Statement v0.1 is not accepted.
+ * Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+MUST_USE struct error *intoto_statement_parse(struct arena *arena, struct bytes payload,
+                                              const struct json_limits *limits,
+                                              struct intoto_statement *out);
+
+/* intoto_resource_from_json reads one descriptor (a member of resolvedDependencies and the like);
+ * unknown members are ignored. */
+MUST_USE struct error *intoto_resource_from_json(struct arena *arena, const struct json_value *json,
+                                                 struct intoto_resource *out);
+
+/* A SLSA verification summary, as the gate issues it. */
+struct intoto_vsa {
+    struct text subject_name;
+    const struct intoto_digest *subject_digests;
+    size_t subject_digest_count;
+    struct text verifier_id;
+    struct text verifier_version;
+    int64_t time_verified_ms;
+    struct text resource_uri;
+    struct text policy_uri;
+    struct text policy_sha256;                        /* hex */
+    const struct intoto_resource *input_attestations; /* each with a digest */
+    size_t input_attestation_count;
+    bool passed;
+    struct text verified_level;         /* "SLSA_BUILD_LEVEL_1" or, not passed, "FAILED" */
+    const struct json_value *extension; /* object or NULL: written as predicate.attestd_decision */
+    struct text principal;              /* who asked: subject[0].annotations.attestd_submitter */
+    struct text method;
+};
+
+/* intoto_put_vsa appends the statement of a VSA, JCS form. Implements: SLSA v1.2,
+ * verification_summary.md; all required fields. */
+MUST_USE struct error *intoto_put_vsa(struct buf *out, const struct intoto_vsa *vsa);
+
+#endif

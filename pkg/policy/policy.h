@@ -1,0 +1,113 @@
+/*
+ * policy: (policies, evidence, question, now) -> decision. Pure: files come in as octets. Fail
+ * closed: what does not load is an error at load; what cannot be evaluated is ERROR and denies;
+ * no matching policy denies; an empty list never satisfies. Immutable after loading; thread-safe.
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "crypto/hash.h"
+#include "intoto/intoto.h"
+
+struct policy_set;
+
+struct policy_file {
+    struct text name; /* base name, for messages: "production-images.yaml" */
+    struct bytes octets;
+};
+
+/* policy_set_load reads the files of a directory (policies and builders.yaml; *.test.yaml are not
+ * given here). Errors: INVALID_ARGUMENT with file, line and what to do. The set's digest is SHA-256
+ * over each file's name and octets, in order of name. */
+MUST_USE struct error *policy_set_load(const struct policy_file *files, size_t count,
+                                       struct policy_set **out);
+const struct sha256 *policy_set_digest(const struct policy_set *set);
+size_t policy_set_count(const struct policy_set *set);
+void policy_set_free(struct policy_set *set);
+DEFINE_CLEANUP(struct policy_set, policy_set_free);
+
+/* One verified entry about the subject. All of it comes from signed octets or from the log. */
+struct policy_evidence {
+    uint64_t index;
+    const struct intoto_statement *statement;
+    struct text signer; /* principal, as authenticated: from the signed payload */
+    int64_t logged_ms;
+    bool decision_key; /* signed by the decision key: one of the gate's own summaries */
+};
+
+struct policy_question {
+    struct text subject_name; /* may be empty: matches no policy with select.subjects */
+    const struct intoto_digest *digests;
+    size_t digest_count;
+    struct text environment;
+    int64_t now_ms;
+};
+
+enum policy_result {
+    POLICY_RESULT_UNSET = 0, /* numbers are the wire's */
+    POLICY_PASS = 1,
+    POLICY_FAIL = 2,
+    POLICY_ERROR = 3,
+    POLICY_EXEMPT = 4,
+    POLICY_SKIP = 5,
+};
+
+struct policy_rule_result {
+    struct text policy;
+    struct text rule;
+    enum policy_result result;
+    struct text expected; /* for a person */
+    struct text observed;
+    const uint64_t *evidence; /* log indexes that the result stands on */
+    size_t evidence_count;
+    struct text guidance;
+    bool warn_only;
+};
+
+enum policy_decision { POLICY_DENY = 0, POLICY_ALLOW };
+
+struct policy_outcome {
+    enum policy_decision decision;
+    const struct policy_rule_result *rules;
+    size_t rule_count;
+    struct text guidance; /* of the first policy that denies, else empty */
+    unsigned level;       /* SLSA build level that the evidence supports; 0: none */
+};
+
+/* policy_decide evaluates all policies that match. The outcome borrows from `arena`.
+ * Errors: RESOURCE_EXHAUSTED only: everything about the evidence is a rule result. */
+MUST_USE struct error *policy_decide(struct arena *arena, const struct policy_set *set,
+                                     const struct policy_question *question,
+                                     const struct policy_evidence *evidence, size_t count,
+                                     struct policy_outcome *out);
+
+/* policy_predicate_types lists the predicate types that the policies matching `question` name, so
+ * that only such evidence need be read. */
+MUST_USE struct error *policy_predicate_types(struct arena *arena, const struct policy_set *set,
+                                              const struct policy_question *question,
+                                              const struct text **out, size_t *out_count);
+
+/* --- cases (<name>.test.yaml) */
+struct policy_case_evidence {
+    struct text statement_file;
+    struct text signer;
+    int64_t logged_ms;
+};
+struct policy_case {
+    struct text name;
+    struct policy_question question; /* now included */
+    const struct policy_case_evidence *evidence;
+    size_t evidence_count;
+    enum policy_decision expect;
+};
+MUST_USE struct error *policy_cases_load(struct arena *arena, const struct policy_file *file,
+                                         const struct policy_case **out, size_t *out_count);
+
+/* policy_lint appends what loads but is probably not meant: `signers: ["*"]`, no maxAge, a warn
+ * mode. One view a finding, for a person. */
+MUST_USE struct error *policy_lint(struct arena *arena, const struct policy_set *set,
+                                   const struct text **out, size_t *out_count);
+
+#endif
