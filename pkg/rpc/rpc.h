@@ -19,9 +19,13 @@ enum rpc_protocol { RPC_PROTOCOL_UNSET = 0, RPC_GRPC, RPC_CONNECT_UNARY };
 struct rpc_method {
     const char *path; /* "/attestd.v1.Attestations/Attest" */
     bool server_streaming;
+    bool client_streaming;
     uint32_t cookie; /* the api's own, e.g. index into its table */
     /* Runs on the reactor when the one request message is there. Must end with exactly one
-     * rpc_call_finish (now or later). */
+     * rpc_call_finish (now or later). With client_streaming it runs for each request message as it
+     * comes (data is not NULL, also of an empty one) and once at half-close with {NULL, 0}; never
+     * after finish or on_cancel, and not while the call is not writable, so that answers cannot
+     * pile up. The call's arena lives as long as the call: use one of your own for each message. */
     void (*handle)(void *ctx, struct rpc_call *call, struct bytes message);
 };
 
