@@ -8,7 +8,9 @@
 
 struct secret;
 
-/* crypto_init prepares the libraries; once, before threads start. Errors: INTERNAL. */
+/* crypto_init prepares the libraries; once, before threads start and before any private key is
+ * made or read: from then on OpenSSL too keeps private numbers in locked memory. Calling it again
+ * does nothing. Errors: INTERNAL. */
 MUST_USE struct error *crypto_init(void);
 
 /* secret_random makes a secret of `len` random octets. */
@@ -21,6 +23,11 @@ MUST_USE struct error *secret_of(struct bytes in, struct secret **out);
  * crypto_pwhash), from a passphrase and a 16-octet salt; about 0.2 s and 64 MiB. */
 MUST_USE struct error *secret_from_passphrase(struct bytes passphrase, const uint8_t salt[16],
                                               struct secret **out);
+
+/* secret_derive makes the 32-octet secret of one purpose from `master`: HMAC-SHA-256 under it of
+ * `label`. Different labels give secrets that say nothing of each other or of `master`. */
+MUST_USE struct error *secret_derive(const struct secret *master, const char *label,
+                                     struct secret **out);
 
 /* secret_view borrows the octets, for passing to a library or writing to a 0600 file. */
 struct bytes secret_view(const struct secret *s);
