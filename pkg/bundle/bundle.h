@@ -15,6 +15,9 @@
 #include "intoto/intoto.h"
 #include "merkle/merkle.h"
 
+#define BUNDLE_OCTETS_MAX ((size_t)16 << 20) /* of a receipt's text: memory */
+#define BUNDLE_STATEMENT_DEPTH_MAX 80        /* a predicate of depth 64 inside its statement */
+
 /* bundle_put_leaf appends the canonicalizedBody of an envelope with one signature by `key`: the
  * octets that are the log's leaf. envelopeHash is over the JCS form of the envelope.
  * Implements: rekor pkg/types/dsse v0.0.1, RFC 8785. */
@@ -47,8 +50,17 @@ struct bundle_receipt {
 /* bundle_put_receipt appends the receipt's JSON text. The same values give the same octets. */
 void bundle_put_receipt(struct buf *out, const struct bundle_receipt *r);
 
+/* bundle_read_receipt reads a receipt without verifying anything: exactly the members that
+ * bundle_put_receipt writes, each value in its one notation; white space and the order of members
+ * are free, so that a receipt that went through a JSON tool is still one. `*out` borrows from
+ * `arena`, which needs four times the receipt's length.
+ * Errors: INVALID_ARGUMENT; RESOURCE_EXHAUSTED. */
+MUST_USE struct error *bundle_read_receipt(struct arena *arena, struct bytes receipt,
+                                           struct bundle_receipt *out);
+
 /* --- trust */
-#define TRUST_KEYS_MAX 64
+#define TRUST_KEYS_MAX 64                    /* of logs, and of signing keys: a small table */
+#define TRUST_OCTETS_MAX ((size_t)256 << 10) /* of each file */
 
 enum trust_purpose { TRUST_PURPOSE_UNSET = 0, TRUST_PURPOSE_ATTESTATION, TRUST_PURPOSE_DECISION };
 
@@ -74,11 +86,15 @@ struct trust {
     size_t log_count;
     struct trust_key keys[TRUST_KEYS_MAX];
     size_t key_count;
-    struct bytes origin; /* host of the logs' base URL */
+    struct bytes origin; /* host of the logs' base URL: all logs have the same */
+    int64_t now_s; /* the verifier's clock, set by the caller after trust_load: a receipt logged
+                    * after it is refused. INT64_MAX, as trust_load leaves it: no clock */
 };
 
-/* trust_load reads a trusted root and a signing-keys file. The caller's storage; trust_done frees.
- * Errors: INVALID_ARGUMENT. */
+/* trust_load reads a trusted root and a signing-keys file: at least one log and one key, log ids
+ * and hints recomputed from the keys, none twice. Certificate authorities, CT logs and timestamp
+ * authorities are not looked at: no receipt of ours rests on them. The caller's storage; trust_done
+ * frees. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
 MUST_USE struct error *trust_load(struct bytes trusted_root, struct bytes signing_keys,
                                   struct trust *out);
 void trust_done(struct trust *t);
@@ -101,6 +117,8 @@ enum bundle_verdict {
     BUNDLE_VERIFIED,
 };
 
+/* Below `reason` everything is set only when verified: nothing of a refused receipt is handed on.
+ */
 struct bundle_verification {
     enum bundle_verdict verdict;
     char reason[256]; /* why refused, for a person; empty when verified */
@@ -109,14 +127,16 @@ struct bundle_verification {
     struct sha256 root;
     int64_t integrated_s;
     enum trust_purpose purpose;
-    struct intoto_statement statement; /* only when verified; borrows from the arena */
-    struct bytes checkpoint;           /* borrows */
+    struct intoto_statement statement; /* borrows from the arena */
+    struct bytes checkpoint;           /* v1 form; borrows from the arena */
 };
 
 /* bundle_verify checks `receipt` offline against `trust`: form, key by hint and window, DSSE
  * signature, leaf rebuilt and equal, envelope hash, SET, inclusion proof, checkpoint signature and
- * that its origin, size and root are the proof's, submitter inside. When `subject_sha256` is not
- * NULL it must be among the subjects; when `predicate_type` is not empty it must be equal.
+ * that its origin, size and root are the proof's, submitter inside, a decision key for summaries
+ * and an attestation key for the rest. When `subject_sha256` is not NULL it must be among the
+ * subjects; when `predicate_type` is not empty it must be equal. `arena` needs sixteen times the
+ * receipt's length.
  * A refusal is an answer. Errors: RESOURCE_EXHAUSTED, INTERNAL: could not tell. */
 MUST_USE struct error *bundle_verify(struct arena *arena, struct bytes receipt,
                                      const struct trust *trust, const struct sha256 *subject_sha256,
