@@ -1,8 +1,8 @@
 /*
  * kv: an ordered key-value store with column families: the seam under store/. Two forms: RocksDB
- * (kv_rocksdb_open) and memory (kv_mem_new, for tests). Keys order as memcmp does. Readers from any
- * thread; one writer at a time (asserted). A batch is atomic across families, and durable when
- * kv_write returns.
+ * (kv_rocksdb_open) and memory (kv_mem_new, for tests). Keys order as memcmp does. All functions
+ * may be called from any thread; a batch, an iterator and a snapshot belong to one thread at a
+ * time. A batch is atomic across families, and durable when kv_write returns.
  */
 #ifndef KV_KV_H
 #define KV_KV_H
@@ -24,6 +24,8 @@ enum kv_family {
     KV_IDENTITY,
     KV_FAMILY_COUNT,
 };
+
+#define KV_PREFIX_OCTETS ((size_t)33)
 
 struct kv;
 struct kv_batch;
@@ -62,7 +64,7 @@ struct kv_rocksdb_options {
     uint64_t block_cache_octets; /* 64 MiB by default */
     uint64_t memtable_octets;    /* all families together; 64 MiB */
     uint64_t wal_octets;         /* 32 MiB: bounds the time of reopening */
-    bool read_only;              /* for fsck of a stopped directory: makes no file */
+    bool read_only;              /* for fsck of a stopped directory: makes and changes no file */
 };
 
 #define KV_ROCKSDB_DEFAULTS                                                                        \
@@ -70,19 +72,23 @@ struct kv_rocksdb_options {
                                  .memtable_octets = (uint64_t)64 << 20,                            \
                                  .wal_octets = (uint64_t)32 << 20})
 
-/* kv_rocksdb_open opens or (not read-only) makes the database in folder `dir`.
- * Errors: FAILED_PRECONDITION if another process holds it; DATA_LOSS if it is damaged or has
- * families that this version does not know; UNAVAILABLE for the rest of I/O. */
+/* kv_rocksdb_open opens or (not read-only) makes the database in folder `dir`, whose parent must
+ * exist. Read-only, too, it keeps others from opening it for writing.
+ * Errors: FAILED_PRECONDITION if another process holds it; NOT_FOUND if it is read-only and there
+ * is none; DATA_LOSS if it is damaged or has families that this version does not know; UNAVAILABLE
+ * for the rest of I/O. */
 MUST_USE struct error *kv_rocksdb_open(const char *dir, const struct kv_rocksdb_options *options,
                                        struct kv **out);
 
-/* kv_mem_new makes an empty store in memory. kv_mem_fail makes the write after `n` more fail, and
- * all later ones, having applied the failing batch or not (`applied`); n < 0: never. */
+/* kv_mem_new makes an empty store in memory, which keeps every version of a value until it is
+ * closed. kv_mem_fail makes the write after `n` more fail, and all later ones, having applied the
+ * failing batch or not (`applied`); n < 0: never. */
 MUST_USE struct error *kv_mem_new(struct kv **out);
 void kv_mem_fail(struct kv *kv, long n, bool applied);
 
-/* kv_get copies the value into `arena`. snap NULL: the newest state. Errors: UNAVAILABLE,
- * DATA_LOSS (a checksum failed), RESOURCE_EXHAUSTED. */
+/* kv_get copies the value into `arena`. snap NULL: the newest state. Where there is none, `*found`
+ * is false and `*out` as it was. Errors: UNAVAILABLE, DATA_LOSS (a checksum failed),
+ * RESOURCE_EXHAUSTED. */
 MUST_USE static inline struct error *kv_get(struct kv *kv, const struct kv_snapshot *snap,
                                             enum kv_family family, struct bytes key,
                                             struct arena *arena, bool *found, struct bytes *out) {
@@ -104,15 +110,19 @@ static inline void kv_batch_free(struct kv *kv, struct kv_batch *b) {
     if (b != NULL) kv->ops->batch_free(b);
 }
 
-/* kv_write applies `b` atomically and durably (one fdatasync). After an error the outcome is
- * unknown: it may be there after reopening. Errors: UNAVAILABLE. */
+/* kv_write applies `b` atomically and durably (one fdatasync). After UNAVAILABLE the outcome is
+ * unknown: it may be there after reopening; and this kv takes no further write. Errors:
+ * RESOURCE_EXHAUSTED if memory was out when `b` was filled (nothing is written); UNAVAILABLE;
+ * FAILED_PRECONDITION if the kv is read-only. */
 MUST_USE static inline struct error *kv_write(struct kv *kv, struct kv_batch *b) {
     return kv->ops->write(kv, b);
 }
 
-/* kv_iter_new walks [lower, upper) upwards. Views given by kv_iter_next hold until the next call.
- * After it returned false, kv_iter_error tells whether that was the end. `lower` and `upper` are
- * copied. */
+/* kv_iter_new walks [lower, upper) upwards; an empty `upper` is no bound. It sees one state:
+ * `snap`, or that of this call. Views given by kv_iter_next hold until the next call. After it
+ * returned false, kv_iter_error tells whether that was the end. `lower` and `upper` are copied. In
+ * KV_INDEX and KV_EDGE a range whose bounds share their first KV_PREFIX_OCTETS octets is the fast
+ * one. */
 MUST_USE static inline struct error *kv_iter_new(struct kv *kv, const struct kv_snapshot *snap,
                                                  enum kv_family family, struct bytes lower,
                                                  struct bytes upper, struct kv_iter **out) {
@@ -137,8 +147,10 @@ static inline void kv_snapshot_free(struct kv *kv, struct kv_snapshot *snap) {
     if (snap != NULL) kv->ops->snapshot_free(kv, snap);
 }
 
-/* kv_checkpoint makes a consistent, fsynced copy in the new folder `dir` while serving.
- * kv_flush writes all memtables out (before a clean close: RocksDB does not by itself). */
+/* kv_checkpoint makes a consistent, fsynced copy in the folder `dir`, which must not exist, while
+ * serving; its files may be hard links. Errors: UNAVAILABLE; UNIMPLEMENTED in memory.
+ * kv_flush writes all memtables out (before a clean close: RocksDB does not by itself).
+ * kv_size_octets is what it all takes, on disk or in memory, roughly. */
 MUST_USE static inline struct error *kv_checkpoint(struct kv *kv, const char *dir) {
     return kv->ops->checkpoint(kv, dir);
 }
