@@ -5,6 +5,8 @@
 set -u
 : "${BUILD:=build/plain}"
 export BUILD
+: "${TSAN_OPTIONS:=suppressions=$PWD/tests/tsan.supp die_after_fork=0}"
+export TSAN_OPTIONS
 passed=0
 failed=0
 failures=
