@@ -67,7 +67,7 @@ $(GEN)/descriptors.c: $(GEN)/descriptors.pb
 	   echo '};'; echo 'const size_t descriptor_set_len = sizeof descriptor_set;'; } > $@
 $(BUILD)/gen/%.o: $(GEN)/%.c ; @mkdir -p $(@D) ; $(CC) $(CPPFLAGS) $(filter-out -W%,$(CFLAGS)) -c $< -o $@
 
-$(BUILD)/lib.a: $(OBJ) ; @rm -f $@ ; $(AR) rcs $@ $^
+$(BUILD)/lib.a: $(OBJ) ; @rm -f $@.$$$$ ; $(AR) rcs $@.$$$$ $^ && mv $@.$$$$ $@
 $(BUILD)/%.o: %.c | $(GEN_H) ; @mkdir -p $(@D) ; $(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(BUILD)/%.o: %.cc ; @mkdir -p $(@D) ; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 $(BUILD)/attestd $(BUILD)/attest: $(BUILD)/%: $(BUILD)/lib.a

@@ -54,6 +54,7 @@ done
 if [ "${1:-}" != unit ]; then
     one tidy_layers sh tests/tidy/layers.sh
     one tidy_lengths sh tests/tidy/lengths.sh
+    one tidy_docs sh tests/tidy/docs.sh
     for f in tests/fuzz/fuzz_*.c; do
         name=$(basename "$f" .c | sed 's/^fuzz_//')
         one "replay_$name" "$BUILD/replay_$name" "testdata/corpus/$name"
