@@ -13,14 +13,25 @@
 
 struct policy_set;
 
+/* policy_glob_match answers whether `pattern` matches all of `value`: "*" stands for any octets but
+ * "/", "**" for any octets; every other octet stands for itself. An empty value is matched by
+ * nothing, so that "not given" never satisfies. Linear in the value's length; a pattern that
+ * policy_glob_check refuses matches nothing. */
+bool policy_glob_match(struct bytes pattern, struct bytes value);
+
+/* policy_glob_check says what is wrong with a pattern (empty, too long, "***"), or NULL. */
+const char *policy_glob_check(struct bytes pattern);
+
 struct policy_file {
     struct text name; /* base name, for messages: "production-images.yaml" */
     struct bytes octets;
 };
 
 /* policy_set_load reads the files of a directory (policies and builders.yaml; *.test.yaml are not
- * given here). Errors: INVALID_ARGUMENT with file, line and what to do. The set's digest is SHA-256
- * over each file's name and octets, in order of name. */
+ * given here), in any order. Errors: INVALID_ARGUMENT with file, line and what to do;
+ * RESOURCE_EXHAUSTED. The set's digest is SHA-256 over, in order of name, each file's
+ * u64be(name length) ‖ name ‖ u64be(octets length) ‖ octets. No file at all loads: such a set
+ * denies everything. */
 MUST_USE struct error *policy_set_load(const struct policy_file *files, size_t count,
                                        struct policy_set **out);
 const struct sha256 *policy_set_digest(const struct policy_set *set);
@@ -31,7 +42,8 @@ DEFINE_CLEANUP(struct policy_set, policy_set_free);
 /* One verified entry about the subject. All of it comes from signed octets or from the log. */
 struct policy_evidence {
     uint64_t index;
-    const struct intoto_statement *statement;
+    const struct intoto_statement *statement; /* NULL: it could not be read, and rules that nothing
+                                                 else satisfies are ERROR */
     struct text signer; /* principal, as authenticated: from the signed payload */
     int64_t logged_ms;
     bool decision_key; /* signed by the decision key: one of the gate's own summaries */
@@ -60,11 +72,14 @@ struct policy_rule_result {
     enum policy_result result;
     struct text expected; /* for a person */
     struct text observed;
-    const uint64_t *evidence; /* log indexes that the result stands on */
+    const uint64_t *evidence; /* log indexes: PASS: the one it stands on; else what was looked at,
+                                 newest first, at most POLICY_EVIDENCE_SHOWN_MAX */
     size_t evidence_count;
     struct text guidance;
     bool warn_only;
 };
+
+#define POLICY_EVIDENCE_SHOWN_MAX 16
 
 enum policy_decision { POLICY_DENY = 0, POLICY_ALLOW };
 
@@ -72,11 +87,11 @@ struct policy_outcome {
     enum policy_decision decision;
     const struct policy_rule_result *rules;
     size_t rule_count;
-    struct text guidance; /* of the first policy that denies, else empty */
-    unsigned level;       /* SLSA build level that the evidence supports; 0: none */
+    struct text guidance; /* of the first policy that denies; where none matches, why none does */
+    unsigned level;       /* SLSA build level of the evidence that rules passed on; 0: none */
 };
 
-/* policy_decide evaluates all policies that match. The outcome borrows from `arena`.
+/* policy_decide evaluates all policies that match. The outcome borrows from `arena` and `set`.
  * Errors: RESOURCE_EXHAUSTED only: everything about the evidence is a rule result. */
 MUST_USE struct error *policy_decide(struct arena *arena, const struct policy_set *set,
                                      const struct policy_question *question,
@@ -94,6 +109,7 @@ struct policy_case_evidence {
     struct text statement_file;
     struct text signer;
     int64_t logged_ms;
+    bool decision_key;
 };
 struct policy_case {
     struct text name;
@@ -101,12 +117,22 @@ struct policy_case {
     const struct policy_case_evidence *evidence;
     size_t evidence_count;
     enum policy_decision expect;
+    const struct text *denied_by; /* rules that must be the ones that fail; count 0: not asked */
+    size_t denied_by_count;
+    unsigned line;
 };
+/* policy_cases_load reads the cases of one file into `arena`. Errors: INVALID_ARGUMENT with file,
+ * line and what to do; RESOURCE_EXHAUSTED. */
 MUST_USE struct error *policy_cases_load(struct arena *arena, const struct policy_file *file,
                                          const struct policy_case **out, size_t *out_count);
 
-/* policy_lint appends what loads but is probably not meant: `signers: ["*"]`, no maxAge, a warn
- * mode. One view a finding, for a person. */
+/* policy_case_judge says in `why` (NUL-terminated, cut at `size`) how `outcome` differs from what
+ * the case expects; "" if it does not. */
+void policy_case_judge(const struct policy_case *c, const struct policy_outcome *outcome, char *why,
+                       size_t size);
+
+/* policy_lint lists what loads but is probably not meant: `signers: ["*"]`, no maxAge, a warn
+ * mode. One view a finding, for a person: "<file>:<line>: ...". */
 MUST_USE struct error *policy_lint(struct arena *arena, const struct policy_set *set,
                                    const struct text **out, size_t *out_count);
 
