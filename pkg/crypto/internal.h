@@ -15,10 +15,6 @@
  * libssl would otherwise take for its own. */
 MUST_USE struct error *openssl_error(const char *what);
 
-/* secret_alloc makes a secret of `len` zero octets that `*out_fill` may write until secret_lock. */
-MUST_USE struct error *secret_alloc(size_t len, struct secret **out, uint8_t **out_fill);
-void secret_lock(struct secret *s);
-
 /* A ctx_pool keeps idle contexts of one key: making one costs more than a signature, and one
  * context serves one thread at a time. */
 #define CTX_POOL_IDLE_MAX 8 /* more threads than that make and free their own */

@@ -13,6 +13,11 @@ struct secret;
  * does nothing. Errors: INTERNAL. */
 MUST_USE struct error *crypto_init(void);
 
+/* secret_alloc makes a secret of `len` > 0 zero octets, which `*out_fill` may write until
+ * secret_lock makes them read-only: for reading one from where it is kept, without a copy. */
+MUST_USE struct error *secret_alloc(size_t len, struct secret **out, uint8_t **out_fill);
+void secret_lock(struct secret *s);
+
 /* secret_random makes a secret of `len` random octets. */
 MUST_USE struct error *secret_random(size_t len, struct secret **out);
 
