@@ -10,6 +10,71 @@
 
 /* --- RocksDB's own: what is on disk */
 
+static struct error *open_at(const char *path, bool read_only, struct kv **out) {
+    struct kv_rocksdb_options options = KV_ROCKSDB_DEFAULTS;
+    options.read_only = read_only;
+    return kv_rocksdb_open(path, &options, out);
+}
+
+static int open_code(const char *path, bool read_only) {
+    struct kv *kv = NULL;
+    struct error *err = open_at(path, read_only, &kv);
+    int code = err == NULL ? 0 : (int)error_code(err);
+    error_free(err);
+    kv_close(kv);
+    return code;
+}
+
+enum { DAMAGE_KEYS = 64 };
+
+/* read_all reads everything: 0 all is there and right, an error code, or 100 + how much is gone. */
+static int read_all(const char *path) {
+    struct kv *kv = NULL;
+    struct error *err = open_at(path, false, &kv);
+    int missing = 0;
+    for (int i = 0; i < DAMAGE_KEYS && err == NULL; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof key, "%04d", i);
+        struct arena arena;
+        arena_init(&arena, 1 << 16);
+        bool found = false;
+        struct bytes got = {0};
+        err = kv_get(kv, NULL, KV_ENTRY, bytes_of_cstr(key), &arena, &found, &got);
+        if (err == NULL && found) {
+            for (size_t k = 0; k < got.len; k++) {
+                if (got.data[k] != (uint8_t)(k * 31 + k / 7)) _exit(99); /* a wrong answer */
+            }
+        }
+        if (err == NULL && !found) missing++;
+        if (err == NULL) err = kv_get(kv, NULL, KV_META, bytes_of_cstr(key), &arena, &found, &got);
+        if (err == NULL && found && !bytes_equal(got, BYTES_LIT("value"))) _exit(99);
+        arena_done(&arena);
+    }
+    int code = err != NULL ? (int)error_code(err) : missing == 0 ? 0 : 100 + missing;
+    error_free(err);
+    kv_close(kv);
+    return code;
+}
+
+/* What another process does, and says in its exit code: this program runs itself as that. */
+static int act(const char *role, const char *path) {
+    if (strcmp(role, "open") == 0) return open_code(path, false);
+    if (strcmp(role, "open-read-only") == 0) return open_code(path, true);
+    return read_all(path);
+}
+
+static int in_another_process(const char *role, const char *name) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        (void)execl("/proc/self/exe", "test_kv_files", role, in_folder(name), (char *)NULL);
+        _exit(98);
+    }
+    int status = 0;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status), "crashed by signal %d", WTERMSIG(status));
+    return WEXITSTATUS(status);
+}
+
 START_TEST(test_what_was_written_is_there_after_reopening) {
     struct kv *kv = new_kv(ROCKS);
     put(kv, KV_META, "a", "1");
@@ -45,26 +110,11 @@ START_TEST(test_what_was_written_is_there_after_a_kill) {
 }
 END_TEST
 
-static int open_code(bool read_only) {
-    struct kv *kv = NULL;
-    struct error *err = open_rocks("db", read_only, &kv);
-    int code = err == NULL ? 0 : (int)error_code(err);
-    error_free(err);
-    kv_close(kv);
-    return code;
-}
-
 START_TEST(test_a_second_opening_is_refused) {
     CLEANUP(kv_closep) struct kv *kv = new_kv(ROCKS);
-    ck_assert_int_eq(open_code(false), ERROR_FAILED_PRECONDITION); /* in the same process */
-    for (int read_only = 0; read_only < 2; read_only++) {
-        pid_t pid = fork(); /* in another; exec is not needed: locks do not pass to a child */
-        if (pid == 0) _exit(open_code(read_only != 0));
-        int status = 0;
-        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-        ck_assert(WIFEXITED(status));
-        ck_assert_int_eq(WEXITSTATUS(status), ERROR_FAILED_PRECONDITION);
-    }
+    ck_assert_int_eq(open_code(in_folder("db"), false), ERROR_FAILED_PRECONDITION);
+    ck_assert_int_eq(in_another_process("open", "db"), ERROR_FAILED_PRECONDITION);
+    ck_assert_int_eq(in_another_process("open-read-only", "db"), ERROR_FAILED_PRECONDITION);
     put(kv, KV_META, "still", "here");
 }
 END_TEST
@@ -106,11 +156,8 @@ START_TEST(test_read_only_sees_all_changes_nothing_and_keeps_writers_out) {
     kv_batch_free(kv, b);
     folder_print(in_folder("db"), is, sizeof is);
     ck_assert_str_eq(is, was);
-    pid_t pid = fork(); /* a writer that is kept out still rolls its LOG */
-    if (pid == 0) _exit(open_code(false));
-    int status = 0;
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_int_eq(WEXITSTATUS(status), ERROR_FAILED_PRECONDITION);
+    /* a writer that is kept out still rolls its LOG */
+    ck_assert_int_eq(in_another_process("open", "db"), ERROR_FAILED_PRECONDITION);
     kv_close(kv);
 }
 END_TEST
@@ -183,8 +230,6 @@ static void copy_db(const char *from, const char *to) {
     (void)closedir(d);
 }
 
-enum { DAMAGE_KEYS = 64 };
-
 static void fill_for_damage(struct kv *kv) {
     struct buf value;
     buf_init(&value, 4096);
@@ -199,44 +244,6 @@ static void fill_for_damage(struct kv *kv) {
         kv_batch_free(kv, b);
     }
     buf_done(&value);
-}
-
-/* read_all reads everything: 0 all is there and right, an error code, or 100 + how much is gone. */
-static int read_all(const char *name) {
-    struct kv *kv = NULL;
-    struct error *err = open_rocks(name, false, &kv);
-    int missing = 0;
-    for (int i = 0; i < DAMAGE_KEYS && err == NULL; i++) {
-        char key[16];
-        (void)snprintf(key, sizeof key, "%04d", i);
-        struct arena arena;
-        arena_init(&arena, 1 << 16);
-        bool found = false;
-        struct bytes got = {0};
-        err = kv_get(kv, NULL, KV_ENTRY, bytes_of_cstr(key), &arena, &found, &got);
-        if (err == NULL && found) {
-            for (size_t k = 0; k < got.len; k++) {
-                if (got.data[k] != (uint8_t)(k * 31 + k / 7)) _exit(99); /* a wrong answer */
-            }
-        }
-        if (err == NULL && !found) missing++;
-        if (err == NULL) err = kv_get(kv, NULL, KV_META, bytes_of_cstr(key), &arena, &found, &got);
-        if (err == NULL && found && !bytes_equal(got, BYTES_LIT("value"))) _exit(99);
-        arena_done(&arena);
-    }
-    int code = err != NULL ? (int)error_code(err) : missing == 0 ? 0 : 100 + missing;
-    error_free(err);
-    kv_close(kv);
-    return code;
-}
-
-static int read_all_in_child(const char *name) {
-    pid_t pid = fork();
-    if (pid == 0) _exit(read_all(name));
-    int status = 0;
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_msg(WIFEXITED(status), "crashed by signal %d", WTERMSIG(status));
-    return WEXITSTATUS(status);
 }
 
 static void flip(const char *path, off_t at, uint8_t bit) {
@@ -282,7 +289,7 @@ static int damage_everywhere(const struct damage_case *c, int places) {
             (void)snprintf(path, sizeof path, "%s/%s", in_folder("hurt"), e->d_name);
             off_t at = st.st_size * (2 * i + 1) / (2 * places);
             flip(path, at, (uint8_t)(1 << (i % 8)));
-            int code = read_all_in_child("hurt");
+            int code = in_another_process("read", "hurt");
             bool fine = code == 0 || code == ERROR_DATA_LOSS || (c->may_lose && code > 100);
             ck_assert_msg(fine, "%s octet %ld: %d", e->d_name, (long)at, code);
             damaged += code != 0;
@@ -299,7 +306,7 @@ START_TEST(test_flipped_bits_end_in_data_loss_and_never_in_a_wrong_answer) {
     if (c->flushed) ok(kv_flush(kv));
     kv_close(kv);
     copy_db(in_folder("db"), in_folder("sound")); /* opening "db" itself would empty its log */
-    ck_assert_int_eq(read_all_in_child("sound"), 0);
+    ck_assert_int_eq(in_another_process("read", "sound"), 0);
     ck_assert_int_gt(damage_everywhere(c, 8), 0);
 }
 END_TEST
@@ -320,7 +327,7 @@ START_TEST(test_missing_files_end_in_data_loss) {
         char path[512];
         (void)snprintf(path, sizeof path, "%s/%s", in_folder("hurt"), e->d_name);
         ck_assert_int_eq(unlink(path), 0);
-        int code = read_all_in_child("hurt");
+        int code = in_another_process("read", "hurt");
         ck_assert_msg(code == ERROR_DATA_LOSS, "without %s: %d", e->d_name, code);
         tried++;
     }
@@ -344,7 +351,7 @@ START_TEST(test_a_torn_write_ahead_log_gives_a_prefix) {
         ck_assert_int_eq(stat(path, &st), 0);
         if (st.st_size < 1000) continue;
         ck_assert_int_eq(truncate(path, st.st_size - 10), 0);
-        ck_assert_int_eq(read_all_in_child("hurt"), 101); /* the last write alone */
+        ck_assert_int_eq(in_another_process("read", "hurt"), 101); /* the last write alone */
         torn++;
     }
     (void)closedir(d);
@@ -367,8 +374,8 @@ START_TEST(test_an_unknown_family_is_refused) {
     for (int i = 0; i < 2; i++) rocksdb_column_family_handle_destroy(handles[i]);
     rocksdb_close(db);
     rocksdb_options_destroy(options);
-    ck_assert_int_eq(open_code(false), ERROR_DATA_LOSS);
-    ck_assert_int_eq(open_code(true), ERROR_DATA_LOSS);
+    ck_assert_int_eq(open_code(in_folder("db"), false), ERROR_DATA_LOSS);
+    ck_assert_int_eq(open_code(in_folder("db"), true), ERROR_DATA_LOSS);
 }
 END_TEST
 
@@ -393,7 +400,8 @@ static Suite *kv_files_suite(void) {
     return s;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc == 3) return act(argv[1], argv[2]);
     SRunner *sr = srunner_create(kv_files_suite());
     srunner_run_all(sr, CK_ENV);
     int failed = srunner_ntests_failed(sr);
