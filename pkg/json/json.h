@@ -56,11 +56,16 @@ struct json_limits {
     size_t octets_max; /* of the text: memory */
 };
 
+/* No reader in the program builds a deeper tree, and no limit may be set above it: walks over trees
+ * may recurse. */
+#define JSON_DEPTH_CAP ((size_t)512)
+
 #define JSON_LIMITS_DEFAULT ((struct json_limits){.depth_max = 64, .octets_max = (size_t)4 << 20})
 
-/* json_parse reads the one value in `text` into `arena`. The tree does not borrow from `text`.
- * Errors: INVALID_ARGUMENT with what and (where known) where; RESOURCE_EXHAUSTED if the arena is
- * full. */
+/* json_parse reads the one value in `text` into `arena`. The tree does not borrow from `text`. Each
+ * thread keeps up to 1 MiB for the next call; no result depends on it.
+ * Errors: INVALID_ARGUMENT with what is wrong; RESOURCE_EXHAUSTED if the arena or memory is full.
+ */
 MUST_USE struct error *json_parse(struct arena *arena, struct bytes text,
                                   const struct json_limits *limits, struct json_value *out);
 
@@ -74,6 +79,23 @@ const struct json_value *json_at(const struct json_value *root, struct bytes pat
 /* json_string returns the string of `v`, or the empty view if `v` is NULL or no string. */
 struct bytes json_string(const struct json_value *v);
 
+/* Values made in code; they borrow what they are given. */
+static inline struct json_value json_of_string(struct bytes utf8) {
+    return (struct json_value){.type = JSON_STRING, .string = utf8};
+}
+static inline struct json_value json_of_int(int64_t v) {
+    return (struct json_value){.type = JSON_INT, .integer = v};
+}
+static inline struct json_value json_of_bool(bool v) {
+    return (struct json_value){.type = JSON_BOOL, .boolean = v};
+}
+static inline struct json_value json_of_array(const struct json_value *items, size_t count) {
+    return (struct json_value){.type = JSON_ARRAY, .array = {items, count}};
+}
+static inline struct json_value json_of_object(const struct json_member *members, size_t count) {
+    return (struct json_value){.type = JSON_OBJECT, .object = {members, count}};
+}
+
 /* json_u64 reads a non-negative integer, given as a number or (canonical protobuf) as a decimal
  * string. */
 MUST_USE bool json_u64(const struct json_value *v, uint64_t *out);
@@ -85,7 +107,7 @@ struct json_writer {
 };
 
 static inline struct json_writer json_writer_of(struct buf *out) {
-    return (struct json_writer){.out = out};
+    return (struct json_writer){.out = out, .comma = false};
 }
 void json_object_begin(struct json_writer *w);
 void json_object_end(struct json_writer *w);
@@ -109,8 +131,18 @@ void json_put_value(struct json_writer *w, const struct json_value *v); /* in th
 /* json_put_jcs writes `v` in the canonical form: members sorted by UTF-16 code units, numbers as
  * ECMAScript writes them, no white space.
  * Integers beyond 2^53 are written with all their digits: RFC 8785 sends numbers through a double,
- * and we must not lose digits of what is hashed.
+ * and we must not lose digits of what is hashed. A double from 2^64 up to 1e21 is written as the
+ * integer that ECMAScript writes, which json_parse refuses: see json_double_is_readable.
  * Implements: RFC 8785. */
 void json_put_jcs(struct json_writer *w, const struct json_value *v);
+
+/* json_double_is_readable says whether `v` is finite and what json_put_double writes for it can be
+ * read back by json_parse. */
+bool json_double_is_readable(double v);
+
+/* json_put_jcs_with writes `object` (NULL: an empty one) in the canonical form with one member
+ * more, which it must not have already. */
+void json_put_jcs_with(struct json_writer *w, const struct json_value *object,
+                       const struct json_member *extra);
 
 #endif
