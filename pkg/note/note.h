@@ -14,6 +14,11 @@
 
 #define NOTE_SIGNATURES_MAX 16
 #define NOTE_OCTETS_MAX ((size_t)64 << 10)
+#define NOTE_SIGNATURE_MAX ((size_t)2560) /* octets: room for an ML-DSA-44 cosignature */
+
+/* note_name_is_valid says whether `name` may name a key, and so be an origin of ours: UTF-8, not
+ * empty, no Unicode space, no control octet, no '+'. */
+bool note_name_is_valid(struct bytes name);
 
 /* struct checkpoint is a parsed body; views borrow from the text. */
 struct checkpoint {
@@ -48,7 +53,8 @@ void checkpoint_put_body(struct buf *out, struct bytes origin, uint64_t size,
                          const struct sha256 *root);
 
 /* note_put_signature appends "\n" if it is the first line, and "— <name> <base64(hint ‖ sig)>\n".
- * `first` says that the blank line must come before it. */
+ * `first` says that the blank line must come before it. `name` is valid and `sig` neither empty nor
+ * over NOTE_SIGNATURE_MAX (asserted). */
 void note_put_signature(struct buf *out, bool first, struct bytes name, uint32_t key_hint,
                         struct bytes sig);
 
@@ -63,8 +69,9 @@ uint32_t note_hint(const struct sha256 *log_id);
 MUST_USE struct error *note_verify(const struct note *note, struct bytes name,
                                    const struct public_key *key, bool *out_valid);
 
-/* note_put_vkey appends the verifier key line "name+hex8(hint)+base64(0x01 ‖ key)" (C2SP);
- * note_vkey_parse reads one: the name borrows from `in`, the key is owned by the caller. */
+/* note_put_vkey (asserts an Ed25519 key and a valid name) appends the verifier key line
+ * "name+hex8(hint)+base64(0x01 ‖ key)" (C2SP); note_vkey_parse reads one: the name borrows from
+ * `in`, the key is owned by the caller. */
 void note_put_vkey(struct buf *out, struct bytes name, const struct public_key *ed25519);
 MUST_USE struct error *note_vkey_parse(struct bytes in, struct bytes *out_name,
                                        struct public_key **out_key);
