@@ -75,8 +75,8 @@ struct kv_rocksdb_options {
 /* kv_rocksdb_open opens or (not read-only) makes the database in folder `dir`, whose parent must
  * exist. Read-only, too, it keeps others from opening it for writing.
  * Errors: FAILED_PRECONDITION if another process holds it; NOT_FOUND if it is read-only and there
- * is none; DATA_LOSS if it is damaged or has families that this version does not know; UNAVAILABLE
- * for the rest of I/O. */
+ * is none, or there is no parent; DATA_LOSS if it is damaged or has families that this version does
+ * not know; UNAVAILABLE for the rest of I/O. */
 MUST_USE struct error *kv_rocksdb_open(const char *dir, const struct kv_rocksdb_options *options,
                                        struct kv **out);
 

@@ -14,13 +14,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "file/file.h"
 #include "kv/internal.h"
 
 enum filter { FILTER_NONE, FILTER_KEY, FILTER_PREFIX };
@@ -174,23 +172,6 @@ static struct error *make_options(struct kv_rocksdb *r, const struct kv_rocksdb_
 
 /* --- the folder */
 
-/* make_folder makes `dir` where it is missing, and makes that durable: RocksDB syncs what is in
- * it, not its own name. */
-static struct error *make_folder(const char *dir) {
-    if (mkdir(dir, 0700) != 0)
-        return errno == EEXIST ? NULL
-                               : error_new(ERROR_UNAVAILABLE, "make %s: %s", dir, strerror(errno));
-    char *copy = alloc_copy(dir, strlen(dir));
-    if (copy == NULL) return error_nomem();
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    alloc_free(copy);
-    bool synced = fd >= 0 && fsync(fd) == 0;
-    struct error *err =
-        synced ? NULL : error_new(ERROR_UNAVAILABLE, "sync parent of %s: %s", dir, strerror(errno));
-    if (fd >= 0) (void)close(fd); /* nothing was written through it */
-    return err;
-}
-
 static bool is_data_file(const char *name) {
     static const char *const suffixes[] = {".sst", ".log", ".blob"};
     size_t len = strlen(name);
@@ -210,7 +191,7 @@ static struct error *survey_folder(const char *dir, bool *out_exists) {
         *out_exists = false;
         return NULL;
     }
-    if (d == NULL) return error_new(ERROR_UNAVAILABLE, "read %s: %s", dir, strerror(errno));
+    if (d == NULL) return file_errno(errno, "read", dir);
     bool current = false;
     bool data = false;
     for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
@@ -227,13 +208,11 @@ static struct error *survey_folder(const char *dir, bool *out_exists) {
 /* lock_folder keeps writers out while a read-only opening lasts: RocksDB takes no lock then, while
  * a writer's own is an fcntl lock on LOCK. A copy of a database has no such file and needs none. */
 static struct error *lock_folder(const char *dir, int *out_fd) {
-    char path[4096];
-    int n = snprintf(path, sizeof path, "%s/LOCK", dir);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return error_new(ERROR_INVALID_ARGUMENT, "the path of the database is too long");
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct file_path path;
+    TRY(file_path_join(dir, "LOCK", &path));
+    int fd = open(path.text, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0 && errno == ENOENT) return NULL;
-    if (fd < 0) return error_new(ERROR_UNAVAILABLE, "open %s: %s", path, strerror(errno));
+    if (fd < 0) return file_errno(errno, "open", path.text);
     struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
     if (fcntl(fd, F_SETLK, &lock) != 0) {
         (void)close(fd);
@@ -271,7 +250,8 @@ static struct error *open_all(struct kv_rocksdb *r, const char *dir,
     TRY(survey_folder(dir, &exists));
     if (options->read_only && !exists) return error_new(ERROR_NOT_FOUND, "no database in %s", dir);
     if (options->read_only) TRY(lock_folder(dir, &r->lock_fd));
-    if (!options->read_only) TRY(make_folder(dir));
+    /* RocksDB syncs what is in its folder, not the folder's own name */
+    if (!options->read_only) TRY(file_make_dir(dir, 0700));
     TRY(make_options(r, options));
     return open_db(r, dir);
 }

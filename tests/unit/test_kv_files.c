@@ -168,7 +168,7 @@ START_TEST(test_read_only_makes_no_database) {
     ck_assert_int_eq(access(in_folder("none"), F_OK), -1);
     ck_assert_int_eq(mkdir(in_folder("empty"), 0700), 0);
     fails(open_rocks("empty", true, &kv), ERROR_NOT_FOUND);
-    fails(open_rocks("no/parent", false, &kv), ERROR_UNAVAILABLE);
+    fails(open_rocks("no/parent", false, &kv), ERROR_NOT_FOUND);
 }
 END_TEST
 
