@@ -28,13 +28,15 @@ struct dsse_envelope {
 /* dsse_put_pae appends the pre-authentication encoding, which is what is signed. */
 void dsse_put_pae(struct buf *out, struct bytes payload_type, struct bytes payload);
 
-/* dsse_put_envelope appends the bare envelope as JSON in JCS form: {"payload":…,"payloadType":…,
- * "signatures":[{"keyid":"","sig":…}]}. The octets are the ones that envelopeHash is over. */
+/* dsse_put_envelope appends the bare envelope as JSON in JCS form:
+ * {"payload":"..","payloadType":"..","signatures":[{"keyid":"","sig":".."}]}. The octets are the
+ * ones that envelopeHash is over. */
 void dsse_put_envelope(struct buf *out, const struct dsse_envelope *env);
 
-/* dsse_envelope_from_json reads an envelope; it borrows from `arena`. Standard and URL-safe base64
- * are accepted. Errors: INVALID_ARGUMENT if a field is missing, of another type, unknown (where
- * `strict`), or there is no signature or more than DSSE_SIGNATURES_MAX. */
+/* dsse_envelope_from_json reads an envelope; it borrows from `arena` and what `json` borrows from.
+ * Standard and URL-safe base64 are accepted. Errors: INVALID_ARGUMENT if a field is missing (keyid
+ * may be), empty (payload and keyid may be), of another type, unknown (where `strict`), or there is
+ * no signature or more than DSSE_SIGNATURES_MAX; RESOURCE_EXHAUSTED if the arena is full. */
 MUST_USE struct error *dsse_envelope_from_json(struct arena *arena, const struct json_value *json,
                                                bool strict, struct dsse_envelope *out);
 
