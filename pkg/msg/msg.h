@@ -92,4 +92,37 @@ void msg_put_connect_details(struct buf *out, const struct msg_status *status);
 MUST_USE struct error *msg_get_status(const struct msg_schema *s, struct arena *arena,
                                       struct bytes wire, struct msg_status *out);
 
+/* --- the embedded descriptor set, for reflection */
+#define MSG_FILES_MAX 32
+
+/* msg_file_by_name finds "attestd/v1/gate.proto", msg_file_by_symbol the file that defines a full
+ * name (of a service, method, message, field, enum or its value). Both write the
+ * FileDescriptorProto octets of that file and, after it, of all that it imports, each once, and
+ * return how many: 0 if there is no such file. The octets are constants. */
+size_t msg_file_by_name(const struct msg_schema *s, struct bytes name,
+                        struct bytes out[MSG_FILES_MAX]);
+size_t msg_file_by_symbol(const struct msg_schema *s, struct bytes symbol,
+                          struct bytes out[MSG_FILES_MAX]);
+
+/* msg_has_message says whether a message of this full name is defined. */
+bool msg_has_message(const struct msg_schema *s, struct bytes full_name);
+
+/* msg_type_by_name finds the type of a full name among those that can be read and written, which
+ * are all but the messages of descriptor.proto; NULL if there is none. */
+const struct ProtobufCMessageDescriptor *msg_type_by_name(const struct msg_schema *s,
+                                                          struct bytes full_name);
+
+/* msg_services lists the full names of all services, in the order of their files. */
+const struct text *msg_services(const struct msg_schema *s, size_t *out_count);
+
+struct msg_method {
+    struct text path; /* "/attestd.v1.Gate/Decide" */
+    struct text input;
+    struct text output; /* full names, without a dot in front */
+    bool client_streaming;
+    bool server_streaming;
+    bool no_side_effects; /* by the idempotency_level option */
+};
+const struct msg_method *msg_methods(const struct msg_schema *s, size_t *out_count);
+
 #endif
