@@ -325,6 +325,7 @@ static struct error *cert_of_pem(struct bytes pem, X509 **out) {
     if (pem.len > X509_PEM_MAX)
         return error_new(ERROR_INVALID_ARGUMENT, "a certificate file over %zu octets",
                          X509_PEM_MAX);
+    if (pem.len == 0) return error_new(ERROR_INVALID_ARGUMENT, "an empty certificate file");
     CLEANUP(bio_freep) BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
     if (bio == NULL) return openssl_error("certificate");
     X509 *cert = PEM_read_bio_X509(bio, NULL, no_password, NULL);

@@ -232,6 +232,7 @@ START_TEST(test_a_truncated_or_foreign_pem_is_no_certificate) {
         refused(x509_read_life((struct bytes){p.leaf.data, n}, &life), ERROR_INVALID_ARGUMENT,
                 "a truncated certificate");
     refused(x509_read_life(bytes_of_cstr(encrypted), &life), ERROR_INVALID_ARGUMENT, "encrypted");
+    refused(x509_read_life((struct bytes){0}, &life), ERROR_INVALID_ARGUMENT, "nothing");
     refused(x509_read_life(BYTES_LIT("hello"), &life), ERROR_INVALID_ARGUMENT, "hello");
     ck_assert_int_eq(life.not_after_s, 7);
     pair_done(&p);
