@@ -1,23 +1,26 @@
 /*
  * store: records, indexes and queries over kv. The key layouts stand as a table at the head of
- * keys.c. Writing is the sequencer's alone (one batch a round); readers from any thread, each
- * answer from one snapshot.
+ * keys.c, those of the values at the head of record.c. Entries are written by the sequencer alone
+ * (one batch a round); readers may be any threads, each answer from one snapshot. What is stored
+ * and cannot be read back is DATA_LOSS; nothing is passed over.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "kv/kv.h"
 #include "lineage/lineage.h"
 #include "merkle/merkle.h"
 
 #define STORE_SCHEMA 1
+#define STORE_ENTRY_MAX_OCTETS ((size_t)16 << 20) /* of one entry's record; more is refused */
 
 struct store;
 
 /* store_open reads or (empty database) writes the schema version. Takes `kv`.
- * Errors: FAILED_PRECONDITION for an unknown schema; kv's. */
+ * Errors: FAILED_PRECONDITION for an unknown schema, or data without one; kv's. */
 MUST_USE struct error *store_open(struct kv *kv, struct store **out);
 struct kv *store_kv(struct store *s);
 void store_free(struct store *s); /* closes the kv */
@@ -59,16 +62,21 @@ struct store_dedup {
     int64_t logged_ms;
 };
 
+/* While the log is empty: size 0, the empty tree's root, 0. */
 struct store_head {
     struct merkle_frontier frontier;
     struct sha256 root;
     int64_t integrated_s; /* of the newest entry; 0 while empty */
 };
 
-/* --- one round's batch; sequencer thread only */
+/* --- one round's batch; sequencer thread only. What is put is copied. */
 struct store_round;
 MUST_USE struct error *store_round_new(struct store *s, struct store_round **out);
 void store_round_clear(struct store_round *r);
+/* store_round_entry adds the entry's record, its leaf-hash row (of entry->leaf, hashed here), and
+ * its rows in every index and both edge directions. Two edges of one entry that join the same nodes
+ * with the same kind are one; the later one's name counts. Errors: RESOURCE_EXHAUSTED if it is over
+ * STORE_ENTRY_MAX_OCTETS: then nothing of it is in the round. */
 MUST_USE struct error *store_round_entry(struct store_round *r, const struct store_entry *entry,
                                          const struct store_terms *terms);
 void store_round_dedup(struct store_round *r, const struct sha256 *key,
@@ -79,8 +87,11 @@ void store_round_tile(struct store_round *r, unsigned level, uint64_t index,
 void store_round_head(struct store_round *r, const struct store_head *head);
 void store_round_checkpoint(struct store_round *r, uint64_t size, struct bytes v1,
                             struct bytes c2sp);
-/* store_round_commit: one synced write. After an error the outcome is unknown (crash-only). */
+/* store_round_commit: one synced write. After UNAVAILABLE the outcome is unknown (crash-only);
+ * after RESOURCE_EXHAUSTED (memory was out while the round was filled) nothing is written. */
 MUST_USE struct error *store_round_commit(struct store_round *r);
+/* store_round_octets is what the round holds so far: for who bounds a round in octets. */
+size_t store_round_octets(const struct store_round *r);
 void store_round_free(struct store_round *r);
 DEFINE_CLEANUP(struct store_round, store_round_free);
 
@@ -110,13 +121,14 @@ enum store_index {
 };
 
 /* store_find lists indexes of entries with `term`, ascending, from `from` and below `below`, at
- * most `max`. */
+ * most `max`. For STORE_INDEX_TIME `from` and `below` are times, in seconds since 1970. */
 MUST_USE struct error *store_find(struct store *s, const struct kv_snapshot *snap,
                                   struct arena *arena, enum store_index kind, struct text term,
                                   uint64_t from, uint64_t below, size_t max, const uint64_t **out,
                                   size_t *out_count);
 
-/* store_lineage_source gives the edges at `snap` of entries below `as_of`; the caller's storage. */
+/* store_lineage_source gives the edges at `snap` of entries below `as_of`; the caller's storage.
+ * Order: by kind, then by the other node's hash, then by index. */
 struct store_lineage {
     struct store *store;
     const struct kv_snapshot *snap;
@@ -124,15 +136,70 @@ struct store_lineage {
 };
 struct lineage_source store_lineage_source(struct store_lineage *ctx);
 
-/* --- small records: identity (tokens), meta (instance facts). One synced write each; any thread,
- * serialised inside. */
+/* --- small records: identity (tokens), policy, decision, meta (instance facts); other families are
+ * not for them. One synced write each; any thread. Errors of putting: as store_round_commit. */
 MUST_USE struct error *store_put_record(struct store *s, enum kv_family family, struct bytes key,
                                         struct bytes value);
 MUST_USE struct error *store_get_record(struct store *s, enum kv_family family, struct bytes key,
                                         struct arena *arena, bool *found, struct bytes *out);
+/* store_scan_records calls `each` for the records whose keys begin with `prefix`, in order of keys;
+ * false ends it. Views hold until it returns. */
 MUST_USE struct error *store_scan_records(
     struct store *s, enum kv_family family, struct bytes prefix,
     bool (*each)(void *ctx, struct bytes key, struct bytes value), void *ctx);
 
-/* --- the in-memory directory of a batch is not offered: read what was committed. */
+/* --- checking (fsck): every row that should be there is, and no other. First store_check_entry for
+ * each entry of the log, with the terms read from its payload; then store_check_rows once. */
+struct store_check {
+    uint64_t index_rows; /* how many rows the entries so far ask for */
+    uint64_t edge_rows;
+};
+
+/* store_check_entry looks for every row that `entry` and `terms` ask for, adds their number to
+ * `*sum`, and counts those that are missing or say something else. */
+MUST_USE struct error *store_check_entry(struct store *s, const struct kv_snapshot *snap,
+                                         const struct store_entry *entry,
+                                         const struct store_terms *terms, struct store_check *sum,
+                                         uint64_t *out_missing);
+
+/* store_check_rows reads every row of every family of a log of `size` entries: each key and value
+ * must be one that this version writes, for an entry below `size`, and there must be as many as
+ * `sum` says. `say` is told of each row that is not so; what is in the values of entries, tiles and
+ * checkpoints is not judged here. */
+MUST_USE struct error *store_check_rows(struct store *s, const struct kv_snapshot *snap,
+                                        uint64_t size, const struct store_check *sum,
+                                        void (*say)(void *ctx, const char *line), void *ctx);
+
+/* store_scan_checkpoints calls `each` for every stored checkpoint, by size; false ends it. Views
+ * hold until it returns. */
+MUST_USE struct error *store_scan_checkpoints(struct store *s, const struct kv_snapshot *snap,
+                                              bool (*each)(void *ctx, uint64_t size,
+                                                           struct bytes v1, struct bytes c2sp),
+                                              void *ctx);
+
+/* --- the formats themselves, for tests and fuzzing */
+
+/* store_entry_encode appends the record of `entry`; store_entry_decode reads it back, its views
+ * borrowing from `value`, and insists that it is the record of `index`. Errors: INVALID_ARGUMENT.
+ */
+void store_entry_encode(struct buf *out, const struct store_entry *entry);
+MUST_USE struct error *store_entry_decode(struct bytes value, uint64_t index,
+                                          struct store_entry *out);
+
+/* A row's key, taken apart: which fields are set is in the table of keys.c. */
+struct store_key {
+    enum kv_family family;
+    uint8_t kind; /* of meta: its letter; of index: store_index, or 6; of edge: lineage_kind */
+    bool up;      /* edge: towards what it came from */
+    uint8_t level;
+    uint64_t number;      /* index of an entry or a tile; size of a checkpoint */
+    struct sha256 digest; /* dedup, index, and edge: of the node asked about */
+    struct sha256 other;  /* edge: of the node at its other end */
+    struct bytes name;    /* a small record's own key */
+};
+
+/* store_key_parse takes `octets` apart; false where this version writes no such key.
+ * store_key_put appends the one key that `key` stands for. */
+MUST_USE bool store_key_parse(enum kv_family family, struct bytes octets, struct store_key *out);
+void store_key_put(struct buf *out, const struct store_key *key);
 #endif
