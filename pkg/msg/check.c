@@ -10,6 +10,9 @@
  *           | varint(len) len octets   type 2: string, bytes, message, packed elements
  *           | 4 octets              type 5          (3 and 4, groups, and 6 and 7 are refused)
  *
+ * A singular message may come once: others merge the second into the first, protobuf-c tries to and
+ * fails where a oneof is unset in both.
+ *
  * Implements: protobuf encoding, https://protobuf.dev/programming-guides/encoding/.
  */
 #include "base/assert.h"
@@ -18,12 +21,12 @@
 
 #define NUMBER_MAX (((uint64_t)1 << 29) - 1)
 #define TAG_OCTETS_MAX 5
-#define LEN_MAX ((uint64_t)INT32_MAX)
 
 struct frame {
     const struct msg_type *type;
     const uint8_t *end;
     size_t depth;
+    uint64_t seen; /* singular message fields, by their place in the type */
 };
 
 struct check {
@@ -59,9 +62,7 @@ static bool take_short_varint(struct check *c, uint64_t *out) {
 
 static bool take_len(struct check *c, struct bytes *out) {
     uint64_t len = 0;
-    if (!take_short_varint(c, &len)) return false;
-    if (len > LEN_MAX) return refuse(c, "a length is out of range");
-    return take(c, len, out);
+    return take_short_varint(c, &len) && take(c, len, out);
 }
 
 static bool count_field(struct check *c, size_t n) {
@@ -111,12 +112,25 @@ static bool check_packed(struct check *c, const struct msg_field *field, struct 
     return true;
 }
 
-static bool enter(struct check *c, const struct msg_type *type, struct bytes inner) {
-    size_t depth = c->frames[c->frame_count - 1].depth + msg_type_depth(type);
+static bool mark_seen(struct check *c, struct frame *outer, const struct msg_field *field) {
+    if (field->pb->label == PROTOBUF_C_LABEL_REPEATED) return true;
+    size_t place = (size_t)(field - outer->type->fields);
+    ASSERT(place < 64);
+    if ((outer->seen >> place & 1) != 0) return refuse(c, "a singular message comes twice");
+    outer->seen |= UINT64_C(1) << place;
+    return true;
+}
+
+static bool enter(struct check *c, const struct msg_field *field, struct bytes inner) {
+    struct frame *outer = &c->frames[c->frame_count - 1];
+    const struct msg_type *type = field->type;
+    size_t depth = outer->depth + msg_type_depth(type);
+    if (!mark_seen(c, outer, field)) return false;
     if (depth > c->limits->depth_max) return refuse(c, "nested too deep");
     ASSERT(c->frame_count < MSG_FRAMES_MAX);
     /* What follows it is read again once it has ended, from its end on. */
-    c->frames[c->frame_count++] = (struct frame){type, inner.data + inner.len, depth};
+    c->frames[c->frame_count++] =
+        (struct frame){.type = type, .end = inner.data + inner.len, .depth = depth};
     c->rest = inner;
     return true;
 }
@@ -125,7 +139,7 @@ static bool check_len_value(struct check *c, const struct msg_field *field) {
     struct bytes value;
     if (!take_len(c, &value)) return false;
     if (field == NULL || field->pb->type == PROTOBUF_C_TYPE_BYTES) return true;
-    if (field->type != NULL) return enter(c, field->type, value);
+    if (field->type != NULL) return enter(c, field, value);
     if (field->pb->type != PROTOBUF_C_TYPE_STRING) return check_packed(c, field, value);
     struct text ignored;
     return text_of_bytes(value, &ignored) || refuse(c, "a string is not UTF-8 or holds a NUL");
@@ -187,7 +201,9 @@ struct error *msg_check(const struct msg_schema *s, const ProtobufCMessageDescri
     if (wire.len == 0) return NULL;
     struct check c;
     c.rest = wire;
-    c.frames[0] = (struct frame){msg_type_of(s, type), wire.data + wire.len, 1};
+    const struct msg_type *root = msg_type_of(s, type);
+    c.frames[0] =
+        (struct frame){.type = root, .end = wire.data + wire.len, .depth = msg_type_depth(root)};
     c.frame_count = 1;
     c.fields_left = limits->fields_max;
     c.limits = limits;

@@ -41,13 +41,25 @@ static struct error *no_form(const char *what) {
 
 /* --- scalars */
 
+/* put_finite: between 64 bits and 1e21 ECMAScript writes an integer that our own reader refuses, so
+ * there the exponent is written. */
+static void put_finite(struct printer *p, double v) {
+    char text[40];
+    if (json_double_is_readable(v)) {
+        json_put_double(&p->w, v);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "%.16e", v); /* 17 digits say which double it is */
+    json_put_raw(&p->w, bytes_of_cstr(text));
+}
+
 static void put_double(struct printer *p, double v) {
     if (isnan(v)) {
         json_put_cstr(&p->w, "NaN");
     } else if (isinf(v)) {
         json_put_cstr(&p->w, v > 0 ? "Infinity" : "-Infinity");
     } else {
-        json_put_double(&p->w, v);
+        put_finite(p, v);
     }
 }
 
@@ -224,7 +236,7 @@ static struct error *put_json_value(struct printer *p, const struct msg_type *ty
             return NULL;
         case GOOGLE__PROTOBUF__VALUE__KIND_NUMBER_VALUE:
             if (!isfinite(v->number_value)) return no_form("a Value that is no finite number");
-            json_put_double(&p->w, v->number_value);
+            put_finite(p, v->number_value);
             return NULL;
         case GOOGLE__PROTOBUF__VALUE__KIND_STRING_VALUE:
             json_put_cstr(&p->w, v->string_value);

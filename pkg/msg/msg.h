@@ -35,9 +35,9 @@ struct msg_limits {
     ((struct msg_limits){.depth_max = MSG_DEPTH_MAX, .fields_max = (size_t)1 << 20})
 
 /* msg_check says whether `wire` is a well-formed message of `type`: every length within bounds,
- * known fields with their wire type (packed or not), strings UTF-8 without NUL, depth and number of
- * fields under `limits`. Unknown fields are stepped over; groups are refused.
- * Errors: INVALID_ARGUMENT MALFORMED_MESSAGE. */
+ * known fields with their wire type (packed or not), strings UTF-8 without NUL, singular messages
+ * once, depth and number of fields under `limits`. Unknown fields are stepped over; groups are
+ * refused. Errors: INVALID_ARGUMENT MALFORMED_MESSAGE. */
 MUST_USE struct error *msg_check(const struct msg_schema *s,
                                  const struct ProtobufCMessageDescriptor *type, struct bytes wire,
                                  const struct msg_limits *limits);

@@ -1,8 +1,7 @@
 /*
- * Octets to message and back. A key that a map has twice is refused on the unpacked message, not on
- * the wire: protobuf merges a singular message that comes twice, and only the merged one shows
- * what its maps hold. (protobuf-c keeps both entries; others keep the last. Two readers of one
- * message must not see different digests.)
+ * Octets to message and back. A key that a map has twice is refused on the unpacked message, where
+ * its entries lie side by side: on the wire they may be far apart. (protobuf-c keeps both, others
+ * keep the last: two readers of one message must not see different digests.)
  */
 #include "base/assert.h"
 #include "msg/internal.h"

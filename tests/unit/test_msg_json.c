@@ -118,6 +118,9 @@ static const struct {
     {VALUE, "\"\"", NULL},
     {VALUE, "1e2", "100"},
     {VALUE, "9007199254740993", "9007199254740992"}, /* numbers are doubles */
+    {VALUE, "1e20", "1.0000000000000000e+20"}, /* as an integer it would be over 64 bits */
+    {VALUE, "-9223372036854775808", "-9.2233720368547758e+18"},
+    {VALUE, "1e21", "1e+21"},
     {LIST_VALUE, "[1,2]", NULL},
     {DESCRIPTOR, "{\"annotations\":{}}",
      "{\"name\":\"\",\"uri\":\"\",\"digest\":{},\"content\":\"\",\"downloadLocation\":\"\","
@@ -281,7 +284,10 @@ static struct bytes nested_json(size_t levels) {
 
 START_TEST(test_depth_is_bounded) {
     ProtobufCMessage *m = NULL;
+    struct bytes wire;
     ck_assert_ptr_null(msg_from_json(schema, &arena, VALUE, nested_json(MSG_DEPTH_MAX), &m));
+    ck_assert_ptr_null(msg_pack(&arena, m, &wire));
+    ck_assert_ptr_null(msg_check(schema, VALUE, wire, &MSG_LIMITS_DEFAULT));
     static const size_t deep[] = {MSG_DEPTH_MAX + 1, 1000, 100000};
     for (size_t i = 0; i < sizeof deep / sizeof *deep; i++) {
         CLEANUP(error_freep)
