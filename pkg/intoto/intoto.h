@@ -15,8 +15,16 @@
 #define INTOTO_STATEMENT_V1 "https://in-toto.io/Statement/v1"
 #define INTOTO_PROVENANCE_V1 "https://slsa.dev/provenance/v1"
 #define INTOTO_VSA_V1 "https://slsa.dev/verification_summary/v1"
-#define INTOTO_SUBJECTS_MAX 1024
-#define INTOTO_DIGESTS_MAX 32
+#define INTOTO_MODEL_SIGNATURE_V1 "https://model_signing/signature/v1.0"
+#define INTOTO_SUBJECTS_MAX 1024 /* verifiers stop there */
+#define INTOTO_DIGESTS_MAX 32    /* a descriptor; verifiers stop there */
+#define INTOTO_TEXT_MAX 4096     /* octets of a name, URI, media type, id */
+#define INTOTO_ALGORITHM_MAX 64
+#define INTOTO_DIGEST_VALUE_MAX 512
+
+/* What a statement may be nested beyond a caller's own limit: a document of depth 64 is at most
+ * five levels down in it. */
+#define INTOTO_STATEMENT_DEPTH_MAX ((size_t)80)
 
 struct intoto_digest {
     struct text algorithm; /* "sha256", "gitCommit", … an open set */
@@ -45,7 +53,8 @@ struct intoto_time {
 /* SLSA provenance v1 as the caller declares it; builder.id and attestd_receivedOn are ours. */
 struct intoto_provenance {
     struct text build_type;
-    const struct json_value *external_parameters; /* object; required */
+    const struct json_value
+        *external_parameters; /* object; NULL is written as {}: unset == empty */
     const struct json_value *internal_parameters; /* object or NULL */
     const struct intoto_resource *resolved_dependencies;
     size_t resolved_dependency_count;
@@ -74,6 +83,9 @@ struct intoto_submission {
     struct text predicate_type; /* for TREE and OCTETS */
 };
 
+/* intoto_predicate_type is what the statement of `sub` will say. */
+struct text intoto_predicate_type(const struct intoto_submission *sub);
+
 /* What the server adds: inside the signed payload, not only beside it. */
 struct intoto_server_fields {
     struct text principal; /* "token:ci-1" */
@@ -82,22 +94,30 @@ struct intoto_server_fields {
     int64_t received_ms; /* since 1970; internalParameters.attestd_receivedOn */
 };
 
-/* intoto_check checks what the caller sent: at least one and at most INTOTO_SUBJECTS_MAX subjects,
- * each with a sha256 of 64 lower-case hex digits and well-formed digests; predicate present and an
- * object; predicate_type a URI and not reserved; build_type set; no `attestd_` key in annotations
- * or internal parameters.
+/* intoto_check checks what the caller sent: at least one and at most INTOTO_SUBJECTS_MAX subjects
+ * (one alone for a model signature: its verifier takes no other), each with a sha256 of 64
+ * lower-case hex digits; well-formed digests everywhere; predicate present and an object;
+ * predicate_type a URI and not reserved; build_type set; trees within `limits` and of numbers that
+ * can be read back; no `attestd_` key in annotations or internal parameters, at any depth.
+ * `octets` is parsed here, once, into `arena` under `limits`, and `sub->tree` set to it.
  * Errors: INVALID_ARGUMENT with the field path and reason INVALID_FIELD or
- * PREDICATE_TYPE_RESERVED. `octets` is parsed here, once, into `arena` under `limits`. */
-MUST_USE struct error *intoto_check(struct arena *arena, const struct intoto_submission *sub,
+ * PREDICATE_TYPE_RESERVED; RESOURCE_EXHAUSTED if the arena is full. */
+MUST_USE struct error *intoto_check(struct arena *arena, struct intoto_submission *sub,
                                     const struct json_limits *limits);
 
+/* intoto_check_subject checks one subject by the same rules; `field` is its path in the request. */
+MUST_USE struct error *intoto_check_subject(const struct intoto_resource *subject,
+                                            const char *field, const struct json_limits *limits);
+
 /* intoto_put_caller_jcs appends the JCS form of the statement before the server adds its fields:
- * the default idempotency key is its SHA-256. */
-MUST_USE struct error *intoto_put_caller_jcs(struct arena *arena, struct buf *out,
-                                             const struct intoto_submission *sub);
+ * the default idempotency key is its SHA-256. `sub` has passed intoto_check. */
+MUST_USE struct error *intoto_put_caller_jcs(struct buf *out, const struct intoto_submission *sub);
+
+/* intoto_put_resource appends one descriptor in JCS form, as the caller gave it. */
+void intoto_put_resource(struct buf *out, const struct intoto_resource *resource);
 
 /* intoto_put_statement appends the statement to be signed: compact JSON, JCS order except spliced
- * octets; every subject named (default: its digest); subject[0].annotations.attestd_submitter =
+ * octets; every subject named (default: "sha256:<hex>"); subject[0].annotations.attestd_submitter =
  * {"method","principal"}. `sub` has passed intoto_check. */
 MUST_USE struct error *intoto_put_statement(struct buf *out, const struct intoto_submission *sub,
                                             const struct intoto_server_fields *server);
@@ -113,8 +133,8 @@ struct intoto_statement {
     struct text submitter_method;
 };
 
-/* intoto_statement_parse reads payload octets. Statement v0.1 is not accepted.
- * Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
+/* intoto_statement_parse reads payload octets. Statement v0.1 is not accepted; unknown members are
+ * ignored, known ones of another type are not. Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED. */
 MUST_USE struct error *intoto_statement_parse(struct arena *arena, struct bytes payload,
                                               const struct json_limits *limits,
                                               struct intoto_statement *out);
@@ -139,7 +159,7 @@ struct intoto_vsa {
     size_t input_attestation_count;
     bool passed;
     struct text verified_level;         /* "SLSA_BUILD_LEVEL_1" or, not passed, "FAILED" */
-    const struct json_value *extension; /* object or NULL: written as predicate.attestd_decision */
+    const struct json_value *extension; /* NULL, or written as predicate.attestd_decision */
     struct text principal;              /* who asked: subject[0].annotations.attestd_submitter */
     struct text method;
 };

@@ -9,9 +9,10 @@
 /* Objects up to here are sorted without memory from the heap. */
 #define SORTED_ON_STACK 32
 
-/* UTF-16 puts U+E000..U+FFFF (UTF-8 EE, EF) behind the surrogates that supplementary characters
- * (F0..F4) begin with; UTF-8 puts them before. Elsewhere the two orders agree, so moving these lead
- * octets is enough: no continuation octet reaches EE. */
+/* SPEC rfc8785 3.2.3: "formatted as arrays of UTF-16 code units". UTF-16 puts U+E000..U+FFFF (UTF-8
+ * EE, EF) behind the surrogates that supplementary characters (F0..F4) begin with; UTF-8 puts them
+ * before. Elsewhere the two orders agree, so moving these lead octets is enough: no continuation
+ * octet reaches EE. */
 static uint8_t utf16_rank(uint8_t c) {
     if (c >= 0xF0) return (uint8_t)(c - 2);
     return c >= 0xEE ? (uint8_t)(c + 0x10) : c;

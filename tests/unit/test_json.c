@@ -252,6 +252,7 @@ static const struct {
     {"overlong", BYTES_LIT("\"\xc0\x80\"")},
     {"NUL behind", BYTES_LIT("{}\0")},
     {"raw NUL in a string", BYTES_LIT("\"a\0b\"")},
+    /* SPEC rfc8259 4 */
     {"repeated name", BYTES_LIT("{\"a\":1,\"a\":1}")},
     {"repeated name, escaped", BYTES_LIT("{\"a\":1,\"\\u0061\":2}")},
     {"repeated name, deep", BYTES_LIT("[{\"x\":{\"\":1,\"b\":2,\"\":3}}]")},
