@@ -56,6 +56,8 @@ enum rpc_protocol rpc_call_protocol(const struct rpc_call *call);
 struct bytes rpc_call_metadata(const struct rpc_call *call, const char *name); /* lower-case name */
 const char *rpc_call_request_id(const struct rpc_call *call);
 const struct rpc_method *rpc_call_method(const struct rpc_call *call);
+/* The loop of the call's reactor: for timers of the api's own. */
+struct net_loop *rpc_call_loop(const struct rpc_call *call);
 /* Microseconds left until the deadline; UINT64_MAX without one; 0 past it. */
 uint64_t rpc_call_time_left_us(const struct rpc_call *call);
 /* One pointer of the api's, for the principal. */
