@@ -86,6 +86,12 @@ MUST_USE struct error *service_find_repeat(struct service *s, struct tlog_submis
 /* FAILED_PRECONDITION LOG_READ_ONLY or UNAVAILABLE unless writes are taken. */
 MUST_USE struct error *service_require_serving(struct service *s);
 
+/* The page size that is served: 0 is the default; more than the most is the most (AIP-158). */
+static inline uint32_t service_page_size(uint32_t asked) {
+    if (asked == 0) return SERVICE_PAGE_DEFAULT;
+    return asked < SERVICE_PAGE_MAX ? asked : SERVICE_PAGE_MAX;
+}
+
 /* --- page.c: page tokens: what a query began with, authenticated and pinned. */
 struct page {
     uint64_t tree_size;

@@ -65,9 +65,9 @@ DEFINE_CLEANUP(struct service, service_free);
 
 const struct service_limits *service_limits(const struct service *s);
 
-/* service_set_policies takes `set` (only on success of nothing else: it cannot fail) and uses it
- * for decisions that begin from now on. */
-void service_set_policies(struct service *s, struct policy_set *set);
+/* service_set_policies takes `set` (on success) and uses it for decisions that begin from now on.
+ * Errors: RESOURCE_EXHAUSTED; the set in use stays. */
+MUST_USE struct error *service_set_policies(struct service *s, struct policy_set *set);
 
 /* service_serving says whether writes are taken; *out_why is a sentence in `why` else. */
 bool service_serving(struct service *s, char *why, size_t size);

@@ -1,0 +1,299 @@
+/* Reading: every answer is of one snapshot and states the tree size that it is complete up to. What
+ * is not yet published (committed, but its anchors not yet synced) is not shown. */
+#include "service/internal.h"
+
+static struct error *in_future(uint64_t size, uint64_t head) {
+    return error_reason_new(REASON_TREE_SIZE_IN_FUTURE,
+                            "tree size %llu is beyond the log's %llu entries",
+                            (unsigned long long)size, (unsigned long long)head);
+}
+
+static struct error *not_found(uint64_t index, uint64_t size) {
+    return error_reason_new(REASON_ENTRY_NOT_FOUND, "no entry %llu in a log of %llu",
+                            (unsigned long long)index, (unsigned long long)size);
+}
+
+/* `size` 0 means current; more than the head is an error. */
+static struct error *pin_size(struct service *s, uint64_t size, uint64_t *out) {
+    uint64_t head = tlog_head(s->options.tlog).size;
+    if (size > head) return in_future(size, head);
+    *out = size == 0 ? head : size;
+    return NULL;
+}
+
+static struct error *read_entry(struct service *s, struct arena *arena, uint64_t index,
+                                struct store_entry *out) {
+    bool found = false;
+    TRY(store_get_entry(s->options.store, NULL, arena, index, &found, out));
+    if (!found)
+        return error_new(ERROR_DATA_LOSS, "entry %llu is below the head but is not there",
+                         (unsigned long long)index);
+    return NULL;
+}
+
+static struct error *describe(struct service *s, struct arena *arena,
+                              const struct store_entry *entry, bool receipt,
+                              struct service_attestation *out) {
+    const struct json_limits limits = {.depth_max = INTOTO_STATEMENT_DEPTH_MAX,
+                                       .octets_max = STORE_ENTRY_MAX_OCTETS};
+    struct service_attestation a = {.index = entry->index, .logged_s = entry->integrated_s};
+    struct error *err = intoto_statement_parse(arena, entry->payload, &limits, &a.statement);
+    if (err != NULL && error_code(err) == ERROR_INVALID_ARGUMENT) /* we wrote it: not their fault */
+        return error_recode(err, ERROR_DATA_LOSS, "entry %llu does not read back",
+                            (unsigned long long)entry->index);
+    if (err != NULL) return err;
+    if (receipt) TRY(service_receipt_stored(s, arena, entry, &a.receipt));
+    *out = a;
+    return NULL;
+}
+
+struct error *service_get(struct service *s, const struct principal *p, struct arena *arena,
+                          const struct service_get *key, struct service_attestation *out,
+                          uint64_t *out_tree_size) {
+    struct store_entry entry;
+    uint64_t index = key->index;
+    bool found = true;
+    TRY(principal_require(p, SCOPE_READ));
+    uint64_t head = tlog_head(s->options.tlog).size;
+    if (key->by_leaf_hash)
+        TRY(store_get_by_leaf_hash(s->options.store, arena, &key->leaf_hash, &found, &index));
+    if (!found)
+        return error_reason_new(REASON_ENTRY_NOT_FOUND,
+                                "no entry with this leaf hash in a log "
+                                "of %llu",
+                                (unsigned long long)head);
+    if (index >= head) return not_found(index, head);
+    TRY(read_entry(s, arena, index, &entry));
+    TRY(describe(s, arena, &entry, true, out));
+    *out_tree_size = head;
+    return NULL;
+}
+
+/* --- list */
+
+static struct sha256 query_hash(const struct service_list *q) {
+    struct sha256_ctx ctx;
+    const uint8_t flags[2] = {'L', q->receipts};
+    sha256_init(&ctx);
+    sha256_update(&ctx, (struct bytes){flags, sizeof flags});
+    sha256_update(&ctx, bytes_of_text(q->digest));
+    sha256_update(&ctx, (struct bytes){(const uint8_t *)"", 1});
+    sha256_update(&ctx, bytes_of_text(q->predicate_type));
+    return sha256_final(&ctx);
+}
+
+static struct error *list_start(struct service *s, struct arena *arena,
+                                const struct service_list *q, struct page *out) {
+    struct page page = {.query = query_hash(q)};
+    if (q->page_token.len > 0) {
+        TRY(page_parse(s, arena, q->page_token, &page.query, &page));
+        if (q->as_of != 0 && q->as_of != page.tree_size)
+            return error_field_new("as_of_tree_size", "differs from the page token's tree size");
+    } else {
+        TRY(pin_size(s, q->as_of, &page.tree_size));
+    }
+    *out = page;
+    return NULL;
+}
+
+static struct error *check_digest_term(struct text digest) {
+    const char *colon = digest.len == 0 ? NULL : memchr(digest.data, ':', digest.len);
+    if (digest.len == 0) return NULL;
+    if (colon == NULL || colon == digest.data || colon + 1 == digest.data + digest.len)
+        return error_field_new("digest", "want \"<algorithm>:<value>\"");
+    return NULL;
+}
+
+/* The next candidates by the most selective index that the query names. */
+static struct error *candidates(struct service *s, struct arena *arena,
+                                const struct service_list *q, const struct page *page, size_t max,
+                                const uint64_t **out, size_t *out_count) {
+    uint64_t *all;
+    if (q->digest.len > 0)
+        return store_find(s->options.store, NULL, arena, STORE_INDEX_SUBJECT, q->digest, page->next,
+                          page->tree_size, max, out, out_count);
+    if (q->predicate_type.len > 0)
+        return store_find(s->options.store, NULL, arena, STORE_INDEX_PREDICATE_TYPE,
+                          q->predicate_type, page->next, page->tree_size, max, out, out_count);
+    uint64_t left = page->tree_size - page->next;
+    size_t count = left < max ? (size_t)left : max;
+    all = arena_alloc(arena, (count + 1) * sizeof *all);
+    if (all == NULL) return error_nomem();
+    for (size_t i = 0; i < count; i++) all[i] = page->next + i;
+    *out = all;
+    *out_count = count;
+    return NULL;
+}
+
+/* Bounds of one answer beside page_size: its octets, and how many candidates are looked at. A page
+ * may be shorter than asked for; the token goes on where it stopped. */
+#define LIST_OCTETS_MAX ((size_t)3 << 20)
+#define LIST_LOOK_MAX 4096U
+
+struct listing {
+    struct service_attestation *items;
+    size_t count, max;
+    size_t octets; /* about what the answer weighs */
+    size_t looked;
+};
+
+static struct error *list_one(struct service *s, struct arena *arena, const struct service_list *q,
+                              uint64_t index, struct listing *l) {
+    struct store_entry entry;
+    struct service_attestation a;
+    l->looked++;
+    TRY(read_entry(s, arena, index, &entry));
+    TRY(describe(s, arena, &entry, q->receipts, &a));
+    if (q->predicate_type.len > 0 && !text_equal(a.statement.predicate_type, q->predicate_type))
+        return NULL;
+    l->octets += a.receipt.len + 256 * (a.statement.subject_count + 1);
+    l->items[l->count++] = a;
+    return NULL;
+}
+
+static bool list_full(const struct listing *l) {
+    return l->count == l->max || l->looked >= LIST_LOOK_MAX ||
+           (l->count > 0 && l->octets >= LIST_OCTETS_MAX);
+}
+
+/* Fills `l` from page->next on and moves it; *more says that the walk stopped before the end. */
+static struct error *list_fill(struct service *s, struct arena *arena, const struct service_list *q,
+                               struct page *page, struct listing *l, bool *more) {
+    *more = false;
+    while (page->next < page->tree_size) {
+        const uint64_t *found;
+        size_t count;
+        TRY(candidates(s, arena, q, page, l->max - l->count + 1, &found, &count));
+        if (count == 0) return NULL;
+        for (size_t i = 0; i < count; i++) {
+            if (list_full(l)) {
+                page->next = found[i];
+                *more = true;
+                return NULL;
+            }
+            TRY(list_one(s, arena, q, found[i], l));
+            page->next = found[i] + 1;
+        }
+    }
+    return NULL;
+}
+
+static struct error *checkpoint_of(struct service *s, struct arena *arena, uint64_t size,
+                                   struct bytes *out) {
+    struct bytes v1;
+    struct sha256 root;
+    return tlog_checkpoint(s->options.tlog, arena, size, &v1, out, &root);
+}
+
+struct error *service_list(struct service *s, const struct principal *p, struct arena *arena,
+                           const struct service_list *query, struct service_listed *out) {
+    struct page page;
+    bool more;
+    TRY(principal_require(p, SCOPE_READ));
+    TRY(check_digest_term(query->digest));
+    uint32_t size = service_page_size(query->page_size);
+    TRY(list_start(s, arena, query, &page));
+    struct listing l = {.max = size};
+    l.items = arena_alloc(arena, (size_t)size * sizeof *l.items);
+    if (l.items == NULL) return error_nomem();
+    TRY(list_fill(s, arena, query, &page, &l, &more));
+    struct service_listed listed = {
+        .items = l.items, .count = l.count, .tree_size = page.tree_size};
+    TRY(checkpoint_of(s, arena, page.tree_size, &listed.checkpoint));
+    if (more) TRY(page_put(s, arena, &page, &listed.next_page_token));
+    *out = listed;
+    return NULL;
+}
+
+/* --- watch */
+
+struct error *service_watch_read(struct service *s, const struct principal *p, struct arena *arena,
+                                 struct text predicate_type, uint64_t *from, size_t max,
+                                 struct service_listed *out) {
+    const struct service_list q = {.predicate_type = predicate_type};
+    bool more;
+    TRY(principal_require(p, SCOPE_READ));
+    uint64_t head = tlog_head(s->options.tlog).size;
+    struct page page = {.tree_size = head, .next = *from < head ? *from : head};
+    struct listing l = {.max = max};
+    l.items = arena_alloc(arena, (max + 1) * sizeof *l.items);
+    if (l.items == NULL) return error_nomem();
+    TRY(list_fill(s, arena, &q, &page, &l, &more));
+    if (more)
+        *from = page.next;
+    else if (*from < head)
+        *from = head;
+    *out = (struct service_listed){.items = l.items, .count = l.count, .tree_size = head};
+    return NULL;
+}
+
+void service_watch(struct service *s, struct tlog_watcher *w) { tlog_watch(s->options.tlog, w); }
+void service_unwatch(struct service *s, struct tlog_watcher *w) {
+    tlog_unwatch(s->options.tlog, w);
+}
+
+/* --- the log */
+
+struct error *service_entries(struct service *s, const struct principal *p, struct arena *arena,
+                              uint64_t start, uint64_t end, const struct service_entry **out,
+                              size_t *out_count, uint64_t *out_tree_size) {
+    TRY(principal_require(p, SCOPE_READ));
+    uint64_t head = tlog_head(s->options.tlog).size;
+    if (start > end) return error_field_new("start", "is beyond end");
+    if (end - start > SERVICE_PAGE_MAX)
+        return error_field_new("end", "at most %u entries a call", SERVICE_PAGE_MAX);
+    if (end > head) return in_future(end, head);
+    struct service_entry *entries = arena_alloc(arena, (size_t)(end - start + 1) * sizeof *entries);
+    if (entries == NULL) return error_nomem();
+    for (uint64_t i = start; i < end; i++) {
+        struct store_entry entry;
+        TRY(read_entry(s, arena, i, &entry));
+        entries[i - start] = (struct service_entry){.index = i, .leaf = entry.leaf};
+    }
+    *out = entries;
+    *out_count = (size_t)(end - start);
+    *out_tree_size = head;
+    return NULL;
+}
+
+struct error *service_inclusion(struct service *s, const struct principal *p, struct arena *arena,
+                                uint64_t index, uint64_t tree_size, struct service_proof *out) {
+    struct service_proof proof = {0};
+    struct store_entry entry;
+    TRY(principal_require(p, SCOPE_READ));
+    TRY(pin_size(s, tree_size, &proof.tree_size));
+    if (index >= proof.tree_size) return not_found(index, proof.tree_size);
+    TRY(read_entry(s, arena, index, &entry));
+    proof.leaf_hash = merkle_leaf_hash(entry.leaf);
+    TRY(tlog_inclusion(s->options.tlog, index, proof.tree_size, &proof.proof));
+    TRY(checkpoint_of(s, arena, proof.tree_size, &proof.checkpoint));
+    *out = proof;
+    return NULL;
+}
+
+struct error *service_consistency(struct service *s, const struct principal *p, uint64_t old_size,
+                                  uint64_t new_size, struct merkle_proof *out) {
+    uint64_t pinned = 0;
+    TRY(principal_require(p, SCOPE_READ));
+    TRY(pin_size(s, new_size, &pinned));
+    if (old_size > pinned) return error_field_new("old_size", "is beyond new_size");
+    if (old_size == 0 || old_size == pinned) { /* everything extends the empty tree and itself */
+        out->count = 0;
+        return NULL;
+    }
+    return tlog_consistency(s->options.tlog, old_size, pinned, out);
+}
+
+struct error *service_checkpoint(struct service *s, struct arena *arena, uint64_t tree_size,
+                                 struct service_checkpoint *out) {
+    struct service_checkpoint cp = {0};
+    TRY(pin_size(s, tree_size, &cp.tree_size));
+    TRY(tlog_checkpoint(s->options.tlog, arena, cp.tree_size, &cp.v1, &cp.c2sp, &cp.root));
+    *out = cp;
+    return NULL;
+}
+
+struct error *service_tile(struct service *s, struct arena *arena, const struct merkle_tile *tile,
+                           bool *found, struct bytes *out) {
+    return tlog_tile(s->options.tlog, arena, tile, found, out);
+}
