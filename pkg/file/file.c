@@ -87,9 +87,11 @@ static struct error *parent_of(const char *path, struct file_path *out) {
 
 /* --- reading */
 
-static struct error *open_regular(const char *path, size_t max, int *out_fd, size_t *out_size) {
+/* `links` is O_NOFOLLOW or 0. */
+static struct error *open_regular(const char *path, int links, size_t max, int *out_fd,
+                                  size_t *out_size) {
     /* NONBLOCK: a pipe of that name must not hang us before fstat finds it out. */
-    CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    CLEANUP(fd_closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | links);
     if (fd < 0) return file_errno(errno, "open", path);
     struct stat st;
     if (fstat(fd, &st) != 0) return file_errno(errno, "look at", path);
@@ -118,10 +120,11 @@ static struct error *read_exactly(int fd, const char *path, uint8_t *out, size_t
     return NULL;
 }
 
-struct error *file_read(struct arena *arena, const char *path, size_t max, struct bytes *out) {
+static struct error *read_file(struct arena *arena, const char *path, int links, size_t max,
+                               struct bytes *out) {
     CLEANUP(fd_closep) int fd = -1;
     size_t size = 0;
-    TRY(open_regular(path, max, &fd, &size));
+    TRY(open_regular(path, links, max, &fd, &size));
     uint8_t *data = arena_alloc(arena, size + 1);
     if (data == NULL) return error_nomem();
     TRY(read_exactly(fd, path, data, size));
@@ -129,10 +132,19 @@ struct error *file_read(struct arena *arena, const char *path, size_t max, struc
     return NULL;
 }
 
+struct error *file_read(struct arena *arena, const char *path, size_t max, struct bytes *out) {
+    return read_file(arena, path, O_NOFOLLOW, max, out);
+}
+
+struct error *file_read_given(struct arena *arena, const char *path, size_t max,
+                              struct bytes *out) {
+    return read_file(arena, path, 0, max, out);
+}
+
 struct error *file_read_secret(const char *path, size_t max, struct secret **out) {
     CLEANUP(fd_closep) int fd = -1;
     size_t size = 0;
-    TRY(open_regular(path, max, &fd, &size));
+    TRY(open_regular(path, 0, max, &fd, &size));
     if (size == 0) return error_new(ERROR_INVALID_ARGUMENT, "%s is empty", path);
     CLEANUP(secret_freep) struct secret *s = NULL;
     uint8_t *fill = NULL;

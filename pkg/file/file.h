@@ -25,12 +25,16 @@ MUST_USE struct error *file_path_join(const char *dir, const char *name, struct 
  * begins with "/"; links and dots are left as they are. Errors: INVALID_ARGUMENT, UNAVAILABLE. */
 MUST_USE struct error *file_path_absolute(const char *path, struct file_path *out);
 
-/* file_read reads a regular file of at most `max` octets into `arena`; file_read_secret into a
- * secret of its own (an empty file is refused). A last component that is a link is refused.
+/* file_read reads a regular file of at most `max` octets into `arena`. A last component that is a
+ * link is refused. file_read_given does the same for a path that the operator named, and follows
+ * links: Kubernetes and others mount certificates and passphrases as such. file_read_secret reads
+ * like file_read_given into a secret of its own; an empty file is refused.
  * Errors: NOT_FOUND; PERMISSION_DENIED; INVALID_ARGUMENT if it is no regular file, a link, or
  * larger; UNAVAILABLE for the rest of I/O; RESOURCE_EXHAUSTED. */
 MUST_USE struct error *file_read(struct arena *arena, const char *path, size_t max,
                                  struct bytes *out);
+MUST_USE struct error *file_read_given(struct arena *arena, const char *path, size_t max,
+                                       struct bytes *out);
 MUST_USE struct error *file_read_secret(const char *path, size_t max, struct secret **out);
 
 enum file_over {
