@@ -74,7 +74,7 @@ static struct error *check_list(struct store *s, const struct kv_snapshot *snap,
 
 static struct error *make_list(const struct store_entry *entry, const struct store_terms *terms,
                                struct rows_list *l) {
-    l->cap = 4 + terms->subject_count + terms->material_count + 2 * terms->edge_count;
+    l->cap = 4 + 2 * terms->subject_count + terms->material_count + 2 * terms->edge_count;
     l->rows = arena_alloc(l->arena, l->cap * sizeof *l->rows);
     if (l->rows == NULL) return error_new(ERROR_RESOURCE_EXHAUSTED, "no room for an entry's rows");
     struct buf scratch;

@@ -16,7 +16,8 @@ struct store {
 #define META_HEAD 'H'
 #define META_CHECKPOINT 'C'
 #define RECORD_KEY 'R'
-#define INDEX_LEAF_HASH 6 /* follows enum store_index */
+#define INDEX_LEAF_HASH 6    /* follows enum store_index */
+#define INDEX_SUBJECT_TYPE 7 /* the last one */
 #define ROW_KEY_MAX ((size_t)74)
 
 /* A key of fixed length; views of it hold while it stands. */
@@ -39,6 +40,7 @@ struct row_key key_edge(const struct store_key *key);
 
 /* term_digest is what stands for a term in keys; time_digest what stands for a time. */
 struct sha256 term_digest(struct text term);
+struct sha256 subject_type_digest(struct text subject, struct text predicate_type);
 struct sha256 time_digest(int64_t unix_s);
 
 /* --- record.c: values. Decoding: INVALID_ARGUMENT. */

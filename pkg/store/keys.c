@@ -14,6 +14,7 @@
  *                 digest is the SHA-256 of the term as text ("sha256:ab...")
  *               5 time: digest is 24 zero octets, then seconds since 1970 as u64
  *               6 leaf hash: digest is the leaf hash
+ *               7 subject and predicate type: digest is SHA-256(SHA-256(subject) ‖ SHA-256(type))
  *   edge      direction u8 (1 up, 2 down)  node 32  kind u8  other 32  index u64      edge value
  *               node and other are the SHA-256 of the nodes as text; up: from a product to what it
  *               came from. Each edge stands here twice, once a direction.
@@ -90,6 +91,11 @@ struct sha256 term_digest(struct text term) {
     return sha256_of(bytes_of_text(term));
 }
 
+struct sha256 subject_type_digest(struct text subject, struct text predicate_type) {
+    struct sha256 both[2] = {term_digest(subject), term_digest(predicate_type)};
+    return sha256_of((struct bytes){both[0].octets, sizeof both});
+}
+
 struct sha256 time_digest(int64_t unix_s) {
     ASSERT(unix_s >= 0);
     struct sha256 d = {{0}};
@@ -151,7 +157,7 @@ static void parse_index(struct reader *r, struct store_key *k) {
     k->kind = reader_u8(r, "kind");
     k->digest = read_digest(r);
     k->number = read_index(r);
-    if (k->kind < STORE_INDEX_SUBJECT || k->kind > INDEX_LEAF_HASH) reader_fail(r, "kind");
+    if (k->kind < STORE_INDEX_SUBJECT || k->kind > INDEX_SUBJECT_TYPE) reader_fail(r, "kind");
     if (k->kind == STORE_INDEX_TIME && !is_time(&k->digest)) reader_fail(r, "time");
 }
 

@@ -12,7 +12,7 @@ struct rows {
 
 size_t rows_size(const struct store_terms *terms) {
     const size_t per_row = ROW_KEY_MAX + 16; /* lengths and versions */
-    size_t sum = (FIXED_ROWS + terms->subject_count + terms->material_count) * per_row;
+    size_t sum = (FIXED_ROWS + 2 * terms->subject_count + terms->material_count) * per_row;
     for (size_t i = 0; i < terms->edge_count; i++) {
         const struct lineage_edge *e = &terms->edges[i];
         sum += 2 * per_row + e->from.len + e->to.len + e->to_name.len;
@@ -70,8 +70,11 @@ void rows_of_entry(const struct store_entry *entry, const struct store_terms *te
     index_row(&r, STORE_INDEX_TIME, &time);
     term_row(&r, STORE_INDEX_PREDICATE_TYPE, terms->predicate_type);
     term_row(&r, STORE_INDEX_SUBMITTER, terms->submitter);
-    for (size_t i = 0; i < terms->subject_count; i++)
+    for (size_t i = 0; i < terms->subject_count; i++) {
+        struct sha256 both = subject_type_digest(terms->subjects[i], terms->predicate_type);
         term_row(&r, STORE_INDEX_SUBJECT, terms->subjects[i]);
+        index_row(&r, INDEX_SUBJECT_TYPE, &both);
+    }
     for (size_t i = 0; i < terms->material_count; i++)
         term_row(&r, STORE_INDEX_MATERIAL, terms->materials[i]);
     for (size_t i = 0; i < terms->edge_count; i++) edge_rows(&r, &terms->edges[i]);

@@ -127,6 +127,18 @@ MUST_USE struct error *store_find(struct store *s, const struct kv_snapshot *sna
                                   uint64_t from, uint64_t below, size_t max, const uint64_t **out,
                                   size_t *out_count);
 
+/* store_find_evidence lists the entries of one predicate type about one subject, ascending: what a
+ * decision needs, however many entries of other types there are. */
+struct store_evidence {
+    struct text subject; /* "alg:value" */
+    struct text predicate_type;
+    uint64_t below; /* entries below this index */
+    size_t max;
+};
+MUST_USE struct error *store_find_evidence(struct store *s, const struct kv_snapshot *snap,
+                                           struct arena *arena, const struct store_evidence *query,
+                                           const uint64_t **out, size_t *out_count);
+
 /* store_lineage_source gives the edges at `snap` of entries below `as_of`; the caller's storage.
  * Order: by kind, then by the other node's hash, then by index. */
 struct store_lineage {

@@ -54,6 +54,7 @@ static const struct {
     {KV_INDEX, "04" H2 "0000000000000005"},
     {KV_INDEX, "05" ZEROS "00000000650000000000000000000005"},
     {KV_INDEX, "06" H1 "0000000000000005"},
+    {KV_INDEX, "07" H1 "0000000000000005"},
     {KV_EDGE, "01" H1 "01" H2 "0000000000000005"},
     {KV_EDGE, "02" H2 "05" H1 "0000000000000005"},
     {KV_POLICY, "52"},
@@ -72,7 +73,7 @@ static const struct {
     {KV_ENTRY, "4000000000000000"},
     {KV_TILE, "080000000000000007"},
     {KV_INDEX, "00" H1 "0000000000000005"},
-    {KV_INDEX, "07" H1 "0000000000000005"},
+    {KV_INDEX, "08" H1 "0000000000000005"},
     {KV_INDEX, "01" H1 "4000000000000000"},
     {KV_INDEX, "05" H1 "0000000000000005"},
     {KV_INDEX, "05" ZEROS "80000000000000000000000000000005"},
@@ -357,7 +358,7 @@ static const struct store_terms terms = {.predicate_type = TEXT_LIT("https://exa
                                          .material_count = 1,
                                          .edges = edges,
                                          .edge_count = 3};
-enum { LOG_SIZE = 3, INDEX_ROWS = 7, EDGE_ROWS = 4 }; /* rows: of each entry */
+enum { LOG_SIZE = 3, INDEX_ROWS = 9, EDGE_ROWS = 4 }; /* rows: of each entry */
 
 static struct store_entry entry_of(uint64_t index) {
     static const char *const leaves[LOG_SIZE] = {"leaf 0", "leaf 1", "leaf 2"};
