@@ -48,6 +48,24 @@ go_program() { # source folder, module@version,..., out
     go mod tidy && go build -p 1 -o "$3" . && cd .. && rm -rf "$3.d"
 }
 
+go_grpc_client() { # out: grpc-go's generated code for proto/ and a program on it
+    rm -f "$INTEROP_CACHE"/bin/go_grpc-*
+    mkdir -p "$1.d" && cp "$here"/go_grpc/*.go "$1.d/" && cd "$1.d" || return 1
+    proto=$here/../../proto
+    packages=Mgoogle/rpc/status.proto=google.golang.org/genproto/googleapis/rpc/status
+    for file in "$proto"/attestd/v1/*.proto; do
+        packages=$packages,Mattestd/v1/$(basename "$file")=interop.example/client/attestd
+    done
+    protoc -I"$proto" -I/usr/include \
+        --plugin="protoc-gen-go=$INTEROP_CACHE/bin/protoc-gen-go-$PROTOC_GEN_GO" \
+        --plugin="protoc-gen-go-grpc=$INTEROP_CACHE/bin/protoc-gen-go-grpc-$PROTOC_GEN_GO_GRPC" \
+        --go_out=. --go_opt="module=interop.example/client,$packages" \
+        --go-grpc_out=. --go-grpc_opt="module=interop.example/client,$packages" \
+        "$proto"/attestd/v1/*.proto || return 1
+    go mod init interop.example/client && go get "google.golang.org/grpc@$GRPC_GO" || return 1
+    go mod tidy && go build -p 1 -o "$1" . && cd .. && rm -rf "$1.d"
+}
+
 # A tool whose list of versions the proxy does not give out, which `go install` asks for: the pinned
 # version alone, required by a module of its own.
 go_pinned_tool() { # module, version, package below it, out
@@ -81,6 +99,7 @@ once "bin/protoc-gen-go-$PROTOC_GEN_GO" go_tool google.golang.org/protobuf/cmd/p
     "$PROTOC_GEN_GO"
 once "bin/protoc-gen-go-grpc-$PROTOC_GEN_GO_GRPC" go_tool \
     google.golang.org/grpc/cmd/protoc-gen-go-grpc "$PROTOC_GEN_GO_GRPC"
+once "bin/$GO_GRPC" go_grpc_client
 once "bin/cosign-$COSIGN_3" go_tool github.com/sigstore/cosign/v3/cmd/cosign "$COSIGN_3"
 once "bin/cosign-$COSIGN_2" go_tool github.com/sigstore/cosign/v2/cmd/cosign "$COSIGN_2"
 once "bin/slsa-verifier-$SLSA_VERIFIER" go_pinned_tool \
