@@ -175,11 +175,15 @@ static const char *value_fault(const struct intoto_digest *d) {
     return NULL;
 }
 
+const char *intoto_digest_fault(const struct intoto_digest *digest) {
+    const char *fault = algorithm_fault(digest->algorithm);
+    return fault == NULL ? value_fault(digest) : fault;
+}
+
 static const char *digests_fault(const struct intoto_resource *r) {
     if (r->digest_count > INTOTO_DIGESTS_MAX) return "more than 32 algorithms";
     for (size_t i = 0; i < r->digest_count; i++) {
-        const char *fault = algorithm_fault(r->digests[i].algorithm);
-        if (fault == NULL) fault = value_fault(&r->digests[i]);
+        const char *fault = intoto_digest_fault(&r->digests[i]);
         if (fault != NULL) return fault;
         for (size_t j = 0; j < i; j++)
             if (text_equal(r->digests[i].algorithm, r->digests[j].algorithm))

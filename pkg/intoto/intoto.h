@@ -31,6 +31,11 @@ struct intoto_digest {
     struct text value;
 };
 
+/* intoto_digest_fault says what is wrong with a digest, or NULL: algorithms are an open set of
+ * names without ":"; values are printable, and those of well-known algorithms have their number of
+ * lower-case hexadecimal digits. */
+const char *intoto_digest_fault(const struct intoto_digest *digest);
+
 /* A ResourceDescriptor. Unset texts have len 0; annotations is NULL or an object. */
 struct intoto_resource {
     struct text name;

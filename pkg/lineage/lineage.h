@@ -6,6 +6,7 @@
 #define LINEAGE_LINEAGE_H
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/error.h"
 #include "intoto/intoto.h"
 
@@ -47,14 +48,35 @@ struct lineage_edge {
 #define LINEAGE_EDGES_MAX 4096 /* per statement */
 
 /* lineage_edges reads the edges that a statement asserts, every (subject digest, material digest)
- * pair, into `arena`:
+ * pair, into `arena`, in order of (from, to, kind), none twice (of two names the first counts):
  *   provenance v1 resolvedDependencies: built-from; with annotations.role base-model derived-as,
- *   dataset trained-on. model signature resources[]: contains. CycloneDX, SPDX, test results, vulns
- *   and other descriptions: described-by, from the subject to the attestation's own payload digest.
- * Sub-lists over LINEAGE_EDGES_MAX are refused: RESOURCE_EXHAUSTED; never silently cut. */
+ *   dataset trained-on. model signature resources[]: contains. Verification summaries and results
+ *   (verification_summary, svr): none. All other types describe: described-by, from the subject to
+ *   the node "sha256:<hex SHA-256 of the payload octets>", named by the predicate type.
+ * A material without a digest makes no edge. All are DECLARED: the submitter says so.
+ * Errors: INVALID_ARGUMENT if a list of materials or resources is malformed; RESOURCE_EXHAUSTED
+ * over LINEAGE_EDGES_MAX (never silently cut) or if the arena is full. */
 MUST_USE struct error *lineage_edges(struct arena *arena, const struct intoto_statement *st,
                                      struct bytes payload, const struct lineage_edge **out,
                                      size_t *out_count);
+
+/* All that an entry is found by, as its payload says it: for who writes the indexes and for who
+ * checks them. No list holds anything twice. */
+struct lineage_terms {
+    struct text predicate_type;
+    struct text submitter;       /* principal; may be empty */
+    const struct text *subjects; /* nodes: every digest of every subject */
+    size_t subject_count;
+    const struct text *materials; /* nodes that edges lead to, but for descriptions */
+    size_t material_count;
+    const struct lineage_edge *edges;
+    size_t edge_count;
+};
+MUST_USE struct error *lineage_terms(struct arena *arena, const struct intoto_statement *st,
+                                     struct bytes payload, struct lineage_terms *out);
+
+/* lineage_node_check answers whether `node` is "algorithm:value" with a well-formed digest. */
+bool lineage_node_check(struct text node);
 
 /* --- traversal */
 enum lineage_direction {
@@ -81,12 +103,17 @@ struct lineage_source {
     void *ctx;
 };
 
+#define LINEAGE_DEPTH_MAX 64
+#define LINEAGE_NODES_MAX 10000
+#define LINEAGE_EDGES_SHOWN_MAX 50000
+#define LINEAGE_EDGES_SEEN_MAX 1000000 /* looked at in one walk, shown or not: super-nodes */
+
 struct lineage_query {
     struct text start;
     enum lineage_direction direction;
-    uint32_t depth;     /* 1..64 */
-    uint32_t nodes_max; /* 10,000 */
-    uint32_t edges_max; /* 50,000 */
+    uint32_t depth;     /* 1..LINEAGE_DEPTH_MAX */
+    uint32_t nodes_max; /* 1..LINEAGE_NODES_MAX */
+    uint32_t edges_max; /* up to LINEAGE_EDGES_SHOWN_MAX */
     uint64_t as_of;     /* entries below this index only */
     const enum lineage_kind *kinds;
     size_t kind_count;       /* 0: all */
@@ -102,6 +129,7 @@ struct lineage_node {
 
 struct lineage_result_edge {
     struct text from, to;
+    uint32_t from_node, to_node; /* where they are among the nodes */
     enum lineage_kind kind;
     enum lineage_assurance assurance;
     uint64_t index;
@@ -112,11 +140,14 @@ struct lineage_result {
     size_t node_count;
     const struct lineage_result_edge *edges;
     size_t edge_count;
-    bool truncated; /* a bound was met: more exists than is shown */
+    bool truncated; /* a bound was met, depth too: more exists than is shown */
 };
 
-/* lineage_trace walks breadth first, each node once (cycles are safe).
- * Errors: INVALID_ARGUMENT, RESOURCE_EXHAUSTED (arena), the source's. */
+/* lineage_trace walks breadth first, each node once a direction (cycles are safe). BOTH is what the
+ * start came from and what came from it, never a zigzag: two products of one base are no relatives.
+ * Order is that of the source: the same edges give the same result.
+ * Errors: INVALID_ARGUMENT for a query out of its bounds, RESOURCE_EXHAUSTED (arena), the source's.
+ */
 MUST_USE struct error *lineage_trace(struct arena *arena, const struct lineage_source *src,
                                      const struct lineage_query *query, struct lineage_result *out);
 
