@@ -237,7 +237,6 @@ struct service_decide {
     void *ctx;
     /* the service's own */
     struct tlog_submission entry;
-    struct service_job job;
     struct service *service;
     struct service_decided result;
     struct error *err;

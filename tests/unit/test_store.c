@@ -76,6 +76,34 @@ static const char *found(struct store *s, const struct kv_snapshot *snap, enum s
 
 #define ALL UINT64_MAX
 
+START_TEST(test_evidence_is_of_one_subject_and_one_type) {
+    CLEANUP(store_freep) struct store *s = new_store(_i);
+    add_entries(s, 0, 8);
+    static const struct {
+        const char *subject, *type;
+        uint64_t below;
+        size_t count;
+    } cases[] = {
+        {"sha256:0003", "https://example/odd", ALL, 1},
+        {"sha256:0003", "https://example/even", ALL, 0},
+        {"sha256:0003", "https://example/odd", 3, 0},
+        {"sha256:000", "3https://example/odd", ALL, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct arena arena;
+        const uint64_t *list = NULL;
+        size_t count = 77;
+        struct store_evidence q = {text_of_cstr(cases[i].subject), text_of_cstr(cases[i].type),
+                                   cases[i].below, 10};
+        arena_init(&arena, 1 << 16);
+        ok(store_find_evidence(s, NULL, &arena, &q, &list, &count));
+        ck_assert_uint_eq(count, cases[i].count);
+        if (count == 1) ck_assert_uint_eq(list[0], 3);
+        arena_done(&arena);
+    }
+}
+END_TEST
+
 START_TEST(test_an_entry_is_read_back_as_it_was) {
     CLEANUP(store_freep) struct store *s = new_store(_i);
     add_entries(s, 0, 3);
@@ -610,6 +638,7 @@ static Suite *store_suite(void) {
     BOTH(test_records_are_put_got_and_listed);
     BOTH(test_an_unknown_schema_is_refused);
     BOTH(test_reading_survives_every_allocation_failure);
+    BOTH(test_evidence_is_of_one_subject_and_one_type);
     tcase_add_test(both, test_data_without_a_schema_is_refused);
     tcase_add_test(both, test_what_was_committed_is_there_after_reopening);
     tcase_add_test(both, test_a_failed_commit_is_there_whole_or_not_at_all);
