@@ -187,17 +187,21 @@ static int by_key(const void *a, const void *b) {
     return bytes_compare(bytes_of_text(da->algorithm), bytes_of_text(db->algorithm));
 }
 
-/* A map has no order: attributes are hashed by key. */
+/* A map has no order: attributes are hashed by key. Without memory they are hashed as they came,
+ * which can only make two equal decisions look different. */
 static void add_attributes(struct sha256_ctx *ctx, const struct service_decide *req) {
+    const struct intoto_digest *list = req->attributes;
     struct intoto_digest *sorted =
         arena_alloc(req->arena, (req->attribute_count + 1) * sizeof *sorted);
+    if (sorted != NULL && req->attribute_count > 0) {
+        memcpy(sorted, list, req->attribute_count * sizeof *sorted);
+        qsort(sorted, req->attribute_count, sizeof *sorted, by_key);
+        list = sorted;
+    }
     add_u64(ctx, req->attribute_count);
-    if (sorted == NULL || req->attribute_count == 0) return;
-    memcpy(sorted, req->attributes, req->attribute_count * sizeof *sorted);
-    qsort(sorted, req->attribute_count, sizeof *sorted, by_key);
     for (size_t i = 0; i < req->attribute_count; i++) {
-        add_text(ctx, sorted[i].algorithm);
-        add_text(ctx, sorted[i].value);
+        add_text(ctx, list[i].algorithm);
+        add_text(ctx, list[i].value);
     }
 }
 
