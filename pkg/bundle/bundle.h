@@ -16,7 +16,6 @@
 #include "merkle/merkle.h"
 
 #define BUNDLE_OCTETS_MAX ((size_t)16 << 20) /* of a receipt's text: memory */
-#define BUNDLE_STATEMENT_DEPTH_MAX 80        /* a predicate of depth 64 inside its statement */
 
 /* bundle_put_leaf appends the canonicalizedBody of an envelope with one signature by `key`: the
  * octets that are the log's leaf. envelopeHash is over the JCS form of the envelope.
@@ -87,8 +86,9 @@ struct trust {
     struct trust_key keys[TRUST_KEYS_MAX];
     size_t key_count;
     struct bytes origin; /* host of the logs' base URL: all logs have the same */
-    int64_t now_s; /* the verifier's clock, set by the caller after trust_load: a receipt logged
-                    * after it is refused. INT64_MAX, as trust_load leaves it: no clock */
+    /* The verifier's clock and its tolerance, set by the caller after trust_load: a receipt logged
+     * later is refused. INT64_MAX, as trust_load leaves it: no clock. */
+    int64_t now_s;
 };
 
 /* trust_load reads a trusted root and a signing-keys file: at least one log and one key, log ids

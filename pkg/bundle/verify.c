@@ -174,7 +174,7 @@ static struct error *check_leaf(struct check *c) {
 }
 
 static struct error *check_statement(struct check *c) {
-    struct json_limits limits = {.depth_max = BUNDLE_STATEMENT_DEPTH_MAX,
+    struct json_limits limits = {.depth_max = INTOTO_STATEMENT_DEPTH_MAX,
                                  .octets_max = BUNDLE_OCTETS_MAX};
     return refuse_if_malformed(
         c, "statement",

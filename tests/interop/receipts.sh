@@ -29,6 +29,7 @@ js_old() { node "$here/verify.js" "$INTEROP_CACHE/node-verify-$SIGSTORE_JS_OLD" 
 js_new() { node "$here/verify.js" "$INTEROP_CACHE/node-verify-$SIGSTORE_JS_NEW" "$1" "$dir/trusted_root.json" "$2"; }
 go_old() { "$bin/go_verify-$SIGSTORE_GO_OLD" "$1" "$dir/trusted_root.json" "$2" "$3"; }
 go_new() { "$bin/go_verify-$SIGSTORE_GO_NEW" "$1" "$dir/trusted_root.json" "$2" "$3"; }
+by_hand() { python3 "$here/by_hand.py" "$2" "$1" "$dir/trusted_root.json"; }
 model() {
     "$INTEROP_CACHE/venv-model-$MODEL_SIGNING/bin/python" -m model_signing verify key "$3" \
         --signature "$2" --public_key "$1"
@@ -63,6 +64,13 @@ for client in $full cosign_2_no_tlog cosign_3_no_tlog; do
         refuses "$client: tampered $change" "$client" "$dir/attestation.pem" \
             "$work/tampered/$change.json" "$dir/artifact" "$provenance"
     done
+done
+for name in first-entry provenance; do
+    accepts "docs/formats.md 12: $name" by_hand "$dir/attestation.pem" "$dir/$name.sigstore.json"
+done
+for change in payload signature set proof checkpoint body; do
+    refuses "docs/formats.md 12: tampered $change" by_hand "$dir/attestation.pem" \
+        "$work/tampered/$change.json"
 done
 for client in $full; do
     # @sigstore/verify takes the root hash from the checkpoint alone; cosign does not need the SET
