@@ -78,7 +78,6 @@ struct reading {
     struct material *materials;
     size_t material_count;
     size_t material_cap;
-    bool described; /* the one material is the attestation itself */
 };
 
 static struct error *make_node(struct arena *arena, struct text algorithm, struct text value,
@@ -220,7 +219,6 @@ static struct error *read_description(struct reading *r) {
     TRY(buf_finish(&hex, "digest"));
     const struct text value = {(const char *)hex.data, hex.len};
     TRY(make_node(r->arena, TEXT_LIT("sha256"), value, &node));
-    r->described = true;
     return add_material(r, node, r->st->predicate_type, LINEAGE_DESCRIBED_BY);
 }
 
@@ -265,13 +263,6 @@ static void unique_materials(struct reading *r) {
     r->material_count = kept;
 }
 
-static struct error *read_statement(struct reading *r) {
-    TRY(read_subjects(r));
-    TRY(read_materials(r));
-    unique_materials(r);
-    return NULL;
-}
-
 static struct error *join(const struct reading *r, const struct lineage_edge **out,
                           size_t *out_count) {
     if (r->material_count > 0 && r->subject_count > LINEAGE_EDGES_MAX / r->material_count)
@@ -302,29 +293,8 @@ struct error *lineage_edges(struct arena *arena, const struct intoto_statement *
                             struct bytes payload, const struct lineage_edge **out,
                             size_t *out_count) {
     struct reading r = {.arena = arena, .st = st, .payload = payload};
-    TRY(read_statement(&r));
+    TRY(read_subjects(&r));
+    TRY(read_materials(&r));
+    unique_materials(&r);
     return join(&r, out, out_count);
-}
-
-static struct error *list_materials(const struct reading *r, struct lineage_terms *out) {
-    struct text *nodes = arena_alloc(r->arena, (r->material_count + 1) * sizeof *nodes);
-    if (nodes == NULL) return error_nomem();
-    for (size_t i = 0; i < r->material_count; i++) nodes[i] = r->materials[i].node;
-    out->materials = nodes;
-    out->material_count = r->described ? 0 : unique_texts(nodes, r->material_count);
-    return NULL;
-}
-
-struct error *lineage_terms(struct arena *arena, const struct intoto_statement *st,
-                            struct bytes payload, struct lineage_terms *out) {
-    struct reading r = {.arena = arena, .st = st, .payload = payload};
-    struct lineage_terms terms = {.predicate_type = st->predicate_type,
-                                  .submitter = st->submitter_principal};
-    TRY(read_statement(&r));
-    terms.subjects = r.subjects;
-    terms.subject_count = r.subject_count;
-    TRY(list_materials(&r, &terms));
-    TRY(join(&r, &terms.edges, &terms.edge_count));
-    *out = terms;
-    return NULL;
 }

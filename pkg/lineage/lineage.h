@@ -60,21 +60,6 @@ MUST_USE struct error *lineage_edges(struct arena *arena, const struct intoto_st
                                      struct bytes payload, const struct lineage_edge **out,
                                      size_t *out_count);
 
-/* All that an entry is found by, as its payload says it: for who writes the indexes and for who
- * checks them. No list holds anything twice. */
-struct lineage_terms {
-    struct text predicate_type;
-    struct text submitter;       /* principal; may be empty */
-    const struct text *subjects; /* nodes: every digest of every subject */
-    size_t subject_count;
-    const struct text *materials; /* nodes that edges lead to, but for descriptions */
-    size_t material_count;
-    const struct lineage_edge *edges;
-    size_t edge_count;
-};
-MUST_USE struct error *lineage_terms(struct arena *arena, const struct intoto_statement *st,
-                                     struct bytes payload, struct lineage_terms *out);
-
 /* lineage_node_check answers whether `node` is "algorithm:value" with a well-formed digest. */
 bool lineage_node_check(struct text node);
 
