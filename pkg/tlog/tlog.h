@@ -1,7 +1,7 @@
 /*
  * tlog: the log: one sequencer thread that alone owns the head, its rounds, its two anchors, and
- * the checks that keep it from ever forking or shrinking. Readers' functions may be called from any
- * thread. See DESIGN notes in README.md: rounds, anchors, crash-only writing.
+ * the checks that keep it from ever forking or shrinking. All functions may be called from any
+ * thread unless they say otherwise. README.md: rounds, anchors, crash-only writing.
  */
 #ifndef TLOG_TLOG_H
 #define TLOG_TLOG_H
@@ -25,12 +25,15 @@ struct tlog_options {
     uint32_t queue_max;         /* 8,192: a full queue is RESOURCE_EXHAUSTED, QUEUE_FULL */
     uint32_t workers;           /* threads that sign SETs beside the sequencer */
     const struct clock *clock;
-    void (*after_write)(void *ctx, const char *step); /* tests: stop here; NULL in production */
+    /* Tests: told, on the log's own threads, of each step that was taken (README.md has the list),
+     * durable where it is a write; NULL in production. */
+    void (*after_write)(void *ctx, const char *step);
     void *after_write_ctx;
 };
 
 /* One submission. Made by the caller, who must keep it and what it points to until `done` was
- * called; `done` runs on the sequencer's thread, exactly once, and must not block. */
+ * called; `done` runs on a thread of the log's own, exactly once, and must neither block nor call
+ * the log's functions but tlog_submit. */
 struct tlog_submission {
     struct tlog_submission *next; /* the queue's */
     enum store_entry_kind kind;
@@ -76,7 +79,9 @@ void tlog_why(struct tlog *t, char *out, size_t size);
 
 /* tlog_submit hands over `sub`. Errors (then `done` is not called): FAILED_PRECONDITION
  * LOG_READ_ONLY, RESOURCE_EXHAUSTED QUEUE_FULL or DISK_RESERVE_REACHED, UNAVAILABLE
- * ROUND_FAILED or SHUTTING_DOWN. */
+ * ROUND_FAILED or SHUTTING_DOWN, INVALID_ARGUMENT for a leaf over 65,535 octets (an entry bundle
+ * counts in 16 bits) or a submission over 8 MiB. Errors given to `done`: FAILED_PRECONDITION
+ * IDEMPOTENCY_KEY_REUSED, RESOURCE_EXHAUSTED DISK_RESERVE_REACHED, UNAVAILABLE ROUND_FAILED. */
 MUST_USE struct error *tlog_submit(struct tlog *t, struct tlog_submission *sub);
 
 /* The published head: the newest anchored round. */
@@ -101,8 +106,9 @@ MUST_USE struct error *tlog_consistency(struct tlog *t, uint64_t old_size, uint6
 MUST_USE struct error *tlog_tile(struct tlog *t, struct arena *arena,
                                  const struct merkle_tile *tile, bool *found, struct bytes *out);
 
-/* tlog_watch calls `fn` on the sequencer's thread after each published round, until removed;
- * tlog_unwatch returns after the last call has ended. */
+/* tlog_watch calls `fn` on a thread of the log's own after each published round, until removed;
+ * `fn` must neither block nor watch nor unwatch. tlog_unwatch returns after the last call has
+ * ended. */
 struct tlog_watcher {
     void (*fn)(void *ctx, uint64_t size);
     void *ctx;
@@ -115,6 +121,10 @@ void tlog_unwatch(struct tlog *t, struct tlog_watcher *w);
 void tlog_drain(struct tlog *t);
 void tlog_free(struct tlog *t);
 DEFINE_CLEANUP(struct tlog, tlog_free);
+
+/* tlog_flip_frontier flips one bit of the sequencer's tree, as bad memory would. Tests only, and
+ * only from after_write on the step "hashed". */
+void tlog_flip_frontier(struct tlog *t);
 
 /* --- checking a stopped directory */
 struct tlog_fsck_report {
@@ -131,9 +141,9 @@ MUST_USE struct error *tlog_fsck(struct store *store, const struct signer *signe
                                  void (*say)(void *ctx, bool problem, const char *line), void *ctx,
                                  struct tlog_fsck_report *out);
 
-/* tlog_anchor_accept writes an outer anchor of (size, root) for a stopped log whose outer anchor is
- * missing or unreadable. Errors: FAILED_PRECONDITION if there is a readable one, or the store does
- * not recompute to exactly that. */
+/* tlog_anchor_accept writes the anchors that are missing or unreadable, of (size, root), for a
+ * stopped log. Errors: FAILED_PRECONDITION if both are readable, a readable one is higher or
+ * contradicts, or the store does not recompute to exactly (size, root). */
 MUST_USE struct error *tlog_anchor_accept(struct store *store, const struct signer *signer,
                                           const struct tlog_options *options, uint64_t size,
                                           const struct sha256 *root);
