@@ -144,6 +144,13 @@ MUST_USE struct error *intoto_statement_parse(struct arena *arena, struct bytes 
                                               const struct json_limits *limits,
                                               struct intoto_statement *out);
 
+/* intoto_statement_head reads as intoto_statement_parse does, and keeps all but the predicate,
+ * which is left empty: for lists, whose memory must not grow with other people's documents. The
+ * whole is read in memory of its own, given back here. `*out` borrows from `arena` alone. */
+MUST_USE struct error *intoto_statement_head(struct arena *arena, struct bytes payload,
+                                             const struct json_limits *limits,
+                                             struct intoto_statement *out);
+
 /* intoto_resource_from_json reads one descriptor (a member of resolvedDependencies and the like);
  * unknown members are ignored. */
 MUST_USE struct error *intoto_resource_from_json(struct arena *arena, const struct json_value *json,
@@ -155,7 +162,7 @@ struct intoto_vsa {
     const struct intoto_digest *subject_digests;
     size_t subject_digest_count;
     struct text verifier_id;
-    struct text verifier_version;
+    struct text verifier_version; /* may be empty */
     int64_t time_verified_ms;
     struct text resource_uri;
     struct text policy_uri;

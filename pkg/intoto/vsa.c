@@ -40,10 +40,12 @@ static void put_verifier(struct json_writer *w, const struct intoto_vsa *vsa) {
     json_key(w, "verifier");
     json_object_begin(w);
     put_field(w, "id", vsa->verifier_id);
-    json_key(w, "version");
-    json_object_begin(w);
-    put_field(w, "attestd", vsa->verifier_version);
-    json_object_end(w);
+    if (vsa->verifier_version.len > 0) {
+        json_key(w, "version");
+        json_object_begin(w);
+        put_field(w, "attestd", vsa->verifier_version);
+        json_object_end(w);
+    }
     json_object_end(w);
 }
 

@@ -79,6 +79,10 @@ const struct json_value *json_at(const struct json_value *root, struct bytes pat
 /* json_string returns the string of `v`, or the empty view if `v` is NULL or no string. */
 struct bytes json_string(const struct json_value *v);
 
+/* json_copy copies `v`, and all that it borrows, into `arena`. Errors: RESOURCE_EXHAUSTED. */
+MUST_USE struct error *json_copy(struct arena *arena, const struct json_value *v,
+                                 struct json_value *out);
+
 /* Values made in code; they borrow what they are given. */
 static inline struct json_value json_of_string(struct bytes utf8) {
     return (struct json_value){.type = JSON_STRING, .string = utf8};

@@ -1,5 +1,5 @@
-/* Writing trees: in their own order, and in the canonical form of RFC 8785. Recursion is bounded:
- * no reader builds a tree deeper than JSON_DEPTH_CAP. */
+/* Trees written, in their own order and in the canonical form of RFC 8785, and copied. Recursion is
+ * bounded: no reader builds a tree deeper than JSON_DEPTH_CAP. */
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -136,4 +136,51 @@ void json_put_jcs(struct json_writer *w, const struct json_value *v) { put_tree(
 void json_put_jcs_with(struct json_writer *w, const struct json_value *object,
                        const struct json_member *extra) {
     put_sorted(w, object, extra, 1);
+}
+
+/* --- copying */
+
+static struct error *copy_tree(struct arena *arena, const struct json_value *v, size_t depth,
+                               struct json_value *out);
+
+static struct error *copy_string(struct arena *arena, struct bytes in, struct bytes *out) {
+    *out = arena_copy(arena, in);
+    return out->data == NULL ? error_nomem() : NULL;
+}
+
+static struct error *copy_items(struct arena *arena, const struct json_value *v, size_t depth,
+                                struct json_value *out) {
+    struct json_value *items = arena_alloc(arena, v->array.count * sizeof *items);
+    if (items == NULL) return error_nomem();
+    for (size_t i = 0; i < v->array.count; i++)
+        TRY(copy_tree(arena, &v->array.items[i], depth, &items[i]));
+    *out = json_of_array(items, v->array.count);
+    return NULL;
+}
+
+static struct error *copy_members(struct arena *arena, const struct json_value *v, size_t depth,
+                                  struct json_value *out) {
+    struct json_member *members = arena_alloc(arena, v->object.count * sizeof *members);
+    if (members == NULL) return error_nomem();
+    for (size_t i = 0; i < v->object.count; i++) {
+        TRY(copy_string(arena, v->object.members[i].name, &members[i].name));
+        TRY(copy_tree(arena, &v->object.members[i].value, depth, &members[i].value));
+    }
+    *out = json_of_object(members, v->object.count);
+    return NULL;
+}
+
+static struct error *copy_tree(struct arena *arena, const struct json_value *v, size_t depth,
+                               struct json_value *out) {
+    ASSERT(depth <= JSON_DEPTH_CAP);
+    struct json_value copy = *v;
+    if (v->type == JSON_STRING) TRY(copy_string(arena, v->string, &copy.string));
+    if (v->type == JSON_ARRAY) TRY(copy_items(arena, v, depth + 1, &copy));
+    if (v->type == JSON_OBJECT) TRY(copy_members(arena, v, depth + 1, &copy));
+    *out = copy;
+    return NULL;
+}
+
+struct error *json_copy(struct arena *arena, const struct json_value *v, struct json_value *out) {
+    return copy_tree(arena, v, 0, out);
 }
