@@ -1,0 +1,43 @@
+/* Who calls: `authorization: Bearer <token>`, checked on HEADERS, before a body is kept. */
+#include <ctype.h>
+
+#include "api/internal.h"
+
+#define SCHEME_LEN (sizeof "Bearer " - 1)
+
+/* SPEC rfc9110 11.1: "uses a case-insensitive token to identify the authentication scheme" */
+static bool has_bearer_scheme(struct bytes header) {
+    static const char scheme[] = "bearer ";
+    if (header.len <= SCHEME_LEN) return false;
+    for (size_t i = 0; i < SCHEME_LEN; i++) {
+        if (tolower(header.data[i]) != scheme[i]) return false;
+    }
+    return true;
+}
+
+struct error *api_bearer(const struct api *a, struct bytes header, unsigned scope,
+                         const struct principal **out) {
+    if (header.len == 0) {
+        return error_reason_new(REASON_CREDENTIALS_MISSING, "this call needs a bearer token");
+    }
+    if (!has_bearer_scheme(header)) {
+        return error_reason_new(REASON_CREDENTIALS_INVALID,
+                                "the authorization field is not of the form \"Bearer <token>\"");
+    }
+    struct bytes bearer = {header.data + SCHEME_LEN, header.len - SCHEME_LEN};
+    const struct principal *p = NULL;
+    TRY(tokens_authenticate(a->options.tokens, bearer, &p));
+    if (scope != 0) TRY(principal_require(p, (enum scope)scope));
+    *out = p;
+    return NULL;
+}
+
+struct error *api_authenticate(void *ctx, struct rpc_call *rpc, const struct rpc_method *m) {
+    const struct api *a = ctx;
+    const struct api_method *method = &api_table[m->cookie];
+    if ((method->open & a->options.open) != 0) return NULL;
+    const struct principal *p = NULL;
+    TRY(api_bearer(a, rpc_call_metadata(rpc, "authorization"), method->scope, &p));
+    rpc_call_set_user(rpc, (void *)(uintptr_t)p); /* owned by tokens, which outlive calls */
+    return NULL;
+}
