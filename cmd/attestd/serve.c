@@ -1,0 +1,156 @@
+/*
+ * After a failed write the log signs nothing more (crash-only): the process replaces itself once by
+ * a fresh one, which starts from what is stored. A second failure within a minute ends it: a disk
+ * that fails again and again must not be hammered, and after an fsync error the page cache may lie.
+ */
+#include "serve.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/reader.h"
+#include "flags.h"
+#include "obs/obs.h"
+#include "server.h"
+
+#define CONFIG_ARENA_MAX ((size_t)4 << 20)
+#define CONFIG_FILE_MAX ((size_t)256 << 10)
+#define RESTART_ENV "ATTESTD_RESTARTED_AT" /* seconds since 1970 of the last self-restart */
+#define RESTART_QUIET_S 60
+
+enum { EXIT_CLEAN = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_REFUSED = 3 };
+
+static const struct flag flag_table[] = {
+    {"--data", "DIR", "data directory (default: see attestd init --help)", 1},
+    {"--listen", "ADDR:PORT", "service, TLS (default 127.0.0.1:8443; port 0 picks one)", 1},
+    {"--ops-listen", "ADDR:PORT", "health and metrics, plain (default 127.0.0.1:9464)", 1},
+    {"--config", "FILE", "configuration, YAML", 1},
+    {"--policies", "DIR", "policy directory (default DATA/policies)", 1},
+    {"--anchor", "FILE", "outer anchor", 1},
+    {"--key-passphrase-file", "FILE", "passphrase of the keys at rest", 1},
+};
+#define FLAGS (sizeof flag_table / sizeof *flag_table)
+
+static const char *const flag_keys[FLAGS] = {"data",     "listen",      "ops.listen",         NULL,
+                                             "policies", "anchor.file", "key.passphrase_file"};
+
+static void say(void *ctx, const char *line) {
+    (void)ctx;
+    (void)fprintf(stderr, "%s\n", line);
+}
+
+/* File, then flags; ctx is the flags. */
+static struct error *read_config(void *ctx, struct arena *arena, struct config *out) {
+    const struct flags *flags = ctx;
+    const char *file = flags_get(flags, "--config");
+    struct config config;
+    struct bytes yaml;
+    config_default(&config);
+    if (file != NULL) {
+        TRY(file_read_given(arena, file, CONFIG_FILE_MAX, &yaml));
+        TRY(config_load(arena, yaml, file, &config));
+    }
+    for (size_t i = 0; i < FLAGS; i++) {
+        const char *value = flags_get(flags, flag_table[i].name);
+        if (value == NULL || flag_keys[i] == NULL) continue;
+        TRY(config_set(arena, &config, bytes_of_cstr(flag_keys[i]), bytes_of_cstr(value)));
+    }
+    TRY(config_check(&config));
+    *out = config;
+    return NULL;
+}
+
+static int report(struct error *err, int code) {
+    char text[2048];
+    error_text(err, text, sizeof text);
+    (void)fprintf(stderr, "attestd: %s\n", text);
+    error_free(err);
+    return code;
+}
+
+static struct error *set_options(struct server_options *o, struct file_path *data) {
+    o->instance.data = o->config.data;
+    if (o->config.data[0] == '\0') {
+        TRY(instance_default_data(data));
+        o->instance.data = data->text;
+    }
+    o->instance.passphrase_file = o->config.key_passphrase_file;
+    o->instance.anchor = o->config.anchor_file;
+    o->instance.db = KV_ROCKSDB_DEFAULTS;
+    o->instance.db.block_cache_octets = o->config.store_cache;
+    o->instance.db.memtable_octets = o->config.store_memtables;
+    o->instance.db.wal_octets = o->config.store_wal;
+    o->instance.clock = &clock_system;
+    o->instance.entropy = &entropy_system;
+    o->instance.say = say;
+    return NULL;
+}
+
+/* An empty directory is initialised as by `attestd init`. */
+static struct error *init_if_empty(const struct server_options *o) {
+    enum instance_state state;
+    const struct instance_init init = {.listen = o->config.listen};
+    TRY(instance_look(o->instance.data, &state));
+    return state == INSTANCE_EMPTY ? instance_init(&o->instance, &init) : NULL;
+}
+
+static bool may_restart(void) {
+    const char *at = getenv(RESTART_ENV);
+    uint64_t last = 0;
+    int64_t now = clock_unix_ms(&clock_system) / 1000;
+    if (at != NULL && bytes_to_u64(bytes_of_cstr(at), &last) &&
+        now - (int64_t)last < RESTART_QUIET_S)
+        return false;
+    char text[32];
+    (void)snprintf(text, sizeof text, "%lld", (long long)now);
+    return setenv(RESTART_ENV, text, 1) == 0;
+}
+
+/* Nothing is closed or flushed on the way: what is stored is what the next start goes by. */
+static int start_anew(int argc, char **argv) {
+    char *args[64] = {"attestd"};
+    int count = 1;
+    if (!may_restart()) {
+        log_event(LOG_ERROR, "not_restarting",
+                  LOG_CSTR("why", "the log failed again within a minute; look at the disk"));
+        _exit(EXIT_OTHER);
+    }
+    for (int i = 0; i < argc && count < 63; i++) args[count++] = argv[i];
+    log_event(LOG_WARN, "restarting", LOG_CSTR("why", "the log failed; starting from the store"));
+    (void)execv("/proc/self/exe", args);
+    _exit(EXIT_OTHER);
+}
+
+static int run(struct server_options *options, int argc, char **argv) {
+    bool failed = false;
+    struct server *server = NULL;
+    struct error *err = init_if_empty(options);
+    if (err == NULL) err = server_open(options, &server);
+    if (err != NULL) return report(err, server_is_refusal(err) ? EXIT_REFUSED : EXIT_OTHER);
+    err = server_run(server, &failed);
+    if (failed) return start_anew(argc, argv);
+    server_free(server);
+    return err == NULL ? EXIT_CLEAN : report(err, EXIT_OTHER);
+}
+
+int serve_main(int argc, char **argv) {
+    struct flag_value values[FLAGS] = {0};
+    struct flags flags = {.flags = flag_table, .flag_count = FLAGS, .values = values};
+    struct server_options options = {.reload = read_config, .ctx = &flags};
+    struct file_path data;
+    struct arena arena;
+    struct error *err = flags_parse(&flags, argc, argv);
+    if (err != NULL) return report(err, EXIT_USAGE);
+    if (flags.help) {
+        flags_print_help(stdout, &flags, "attestd serve [flags]",
+                         "attestd serve --data /tmp/attestd-demo --listen 127.0.0.1:0");
+        return EXIT_CLEAN;
+    }
+    arena_init(&arena, CONFIG_ARENA_MAX);
+    err = read_config(&flags, &arena, &options.config);
+    if (err == NULL) err = set_options(&options, &data);
+    int code = err == NULL ? run(&options, argc, argv) : report(err, EXIT_USAGE);
+    arena_done(&arena);
+    return code;
+}

@@ -1,0 +1,34 @@
+/*
+ * server: the objects of a running attestd, built in order and taken down in reverse. main's thread
+ * runs the main loop (signals, timers, the ops port); each reactor has a thread and a loop of its
+ * own, with a port of the service on it.
+ */
+#ifndef ATTESTD_SERVER_H
+#define ATTESTD_SERVER_H
+
+#include "config/config.h"
+#include "instance/instance.h"
+
+struct server;
+
+struct server_options {
+    struct config config;
+    struct instance_options instance;
+    /* Reads the configuration anew, for SIGHUP. */
+    struct error *(*reload)(void *ctx, struct arena *arena, struct config *out);
+    void *ctx;
+};
+
+/* server_open opens the data directory and builds everything; nothing listens yet.
+ * server_is_refusal tells errors about what is in the data directory (exit 3) from others. */
+MUST_USE struct error *server_open(const struct server_options *options, struct server **out);
+bool server_is_refusal(const struct error *err);
+
+/* server_run listens, publishes, says "ready", and returns when it was told to stop (NULL) or the
+ * log failed (*out_failed: the process must start anew from what is stored). */
+MUST_USE struct error *server_run(struct server *s, bool *out_failed);
+
+void server_free(struct server *s);
+DEFINE_CLEANUP(struct server, server_free);
+
+#endif
