@@ -122,7 +122,8 @@ void form_window(struct form *f, const struct json_value *parent, int64_t *out_f
     bool open = window == NULL || json_get(window, "end") == NULL;
     window = object_of(f, window, "validFor", open ? 1 : 2);
     struct bytes start = form_string(f, window, "start");
-    struct bytes end = open ? (struct bytes){0} : form_string(f, window, "end");
+    struct bytes end = {0};
+    if (!open) end = form_string(f, window, "end");
 
     int64_t from = 0;
     int64_t until = INT64_MAX;
