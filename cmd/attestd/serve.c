@@ -3,7 +3,7 @@
  * a fresh one, which starts from what is stored. A second failure within a minute ends it: a disk
  * that fails again and again must not be hammered, and after an fsync error the page cache may lie.
  */
-#include "serve.h"
+#include "commands.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +18,6 @@
 #define CONFIG_FILE_MAX ((size_t)256 << 10)
 #define RESTART_ENV "ATTESTD_RESTARTED_AT" /* seconds since 1970 of the last self-restart */
 #define RESTART_QUIET_S 60
-
-enum { EXIT_CLEAN = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_REFUSED = 3 };
 
 static const struct flag flag_table[] = {
     {"--data", "DIR", "data directory (default: see attestd init --help)", 1},
@@ -59,14 +57,6 @@ static struct error *read_config(void *ctx, struct arena *arena, struct config *
     TRY(config_check(&config));
     *out = config;
     return NULL;
-}
-
-static int report(struct error *err, int code) {
-    char text[2048];
-    error_text(err, text, sizeof text);
-    (void)fprintf(stderr, "attestd: %s\n", text);
-    error_free(err);
-    return code;
 }
 
 static struct error *set_options(struct server_options *o, struct file_path *data) {

@@ -1,0 +1,19 @@
+/* commands: the daemon's subcommands. Each takes argv with its own name first and returns the exit
+ * code: 0 clean, 2 usage or configuration, 3 refuses what is in the data directory, 1 else. */
+#ifndef ATTESTD_COMMANDS_H
+#define ATTESTD_COMMANDS_H
+
+#include "base/error.h"
+
+enum { EXIT_CLEAN = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_REFUSED = 3 };
+
+#define ATTESTD_VERSION "0.1.0"
+
+int serve_main(int argc, char **argv);
+int config_check_main(int argc, char **argv);
+int version_main(int argc, char **argv);
+
+/* report prints "attestd: <what went wrong>" on standard error, frees `err`, and returns `code`. */
+int report(struct error *err, int code);
+
+#endif

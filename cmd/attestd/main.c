@@ -1,0 +1,110 @@
+/* attestd: provenance attestations under a transparency log, in one process. */
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "config/config.h"
+#include "crypto/secret.h"
+#include "file/file.h"
+#include "flags.h"
+
+struct command {
+    const char *name;
+    const char *second; /* the second word, or NULL */
+    int (*run)(int argc, char **argv);
+    const char *help;
+};
+
+static const struct command commands[] = {
+    {"serve", NULL, serve_main, "run the server; an empty data directory is initialised first"},
+    {"config", "check", config_check_main, "read a configuration and say what is wrong with it"},
+    {"version", NULL, version_main, "print the version"},
+};
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+int report(struct error *err, int code) {
+    char text[2048];
+    error_text(err, text, sizeof text);
+    (void)fprintf(stderr, "attestd: %s\n", text);
+    error_free(err);
+    return code;
+}
+
+int version_main(int argc, char **argv) {
+    (void)argv;
+    if (argc > 1)
+        return report(error_new(ERROR_INVALID_ARGUMENT, "version takes no arguments"), EXIT_USAGE);
+    (void)printf("attestd %s\n", ATTESTD_VERSION);
+    return EXIT_CLEAN;
+}
+
+static struct error *check_file(const char *file) {
+    struct arena arena;
+    struct bytes yaml;
+    struct config config;
+    arena_init(&arena, (size_t)4 << 20);
+    config_default(&config);
+    struct error *err = NULL;
+    if (file != NULL) {
+        err = file_read_given(&arena, file, (size_t)256 << 10, &yaml);
+        if (err == NULL) err = config_load(&arena, yaml, file, &config);
+    }
+    if (err == NULL) err = config_check(&config);
+    arena_done(&arena);
+    return err;
+}
+
+int config_check_main(int argc, char **argv) {
+    static const struct flag table[] = {{"--config", "FILE", "configuration, YAML", 1}};
+    struct flag_value values[1] = {0};
+    struct flags flags = {.flags = table, .flag_count = 1, .values = values};
+    struct error *err = flags_parse(&flags, argc, argv);
+    if (err != NULL) return report(err, EXIT_USAGE);
+    if (flags.help) {
+        struct buf keys;
+        buf_init(&keys, (size_t)1 << 16);
+        config_put_help(&keys);
+        flags_print_help(stdout, &flags, "attestd config check [--config FILE]",
+                         "attestd config check --config /etc/attestd/attestd.yaml");
+        (void)printf("\nkeys [default]:\n%.*s", (int)keys.len, (const char *)keys.data);
+        buf_done(&keys);
+        return EXIT_CLEAN;
+    }
+    err = check_file(flags_get(&flags, "--config"));
+    if (err != NULL) return report(err, EXIT_USAGE);
+    (void)printf("ok\n");
+    return EXIT_CLEAN;
+}
+
+static int usage(FILE *out, int code) {
+    (void)fprintf(out, "usage: attestd COMMAND [flags]\n\n");
+    for (size_t i = 0; i < COMMANDS; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "%s%s%s", commands[i].name,
+                       commands[i].second == NULL ? "" : " ",
+                       commands[i].second == NULL ? "" : commands[i].second);
+        (void)fprintf(out, "  %-16s %s\n", name, commands[i].help);
+    }
+    (void)fprintf(out,
+                  "\nattestd COMMAND --help says more.\n\nexample:\n"
+                  "  attestd serve --data /tmp/attestd-demo --listen 127.0.0.1:0\n");
+    return code;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) return usage(stderr, EXIT_USAGE);
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
+        return usage(stdout, EXIT_CLEAN);
+    if (strcmp(argv[1], "--version") == 0) return version_main(1, argv);
+    struct error *err = crypto_init();
+    if (err != NULL) return report(err, EXIT_OTHER);
+    for (size_t i = 0; i < COMMANDS; i++) {
+        const struct command *c = &commands[i];
+        int words = c->second == NULL ? 1 : 2;
+        if (strcmp(argv[1], c->name) != 0) continue;
+        if (words == 2 && (argc < 3 || strcmp(argv[2], c->second) != 0)) continue;
+        return c->run(argc - words, argv + words);
+    }
+    (void)fprintf(stderr, "attestd: unknown command \"%s\"\n\n", argv[1]);
+    return usage(stderr, EXIT_USAGE);
+}
