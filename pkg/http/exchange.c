@@ -260,11 +260,12 @@ void exchange_end(struct http_exchange *x) {
     x->handler->on_end(x->handler->ctx, x);
 }
 
-void http_body_used(struct http_exchange *x, size_t len) {
+void http_body_held(struct http_exchange *x, size_t len) {
     ASSERT(len <= x->body_held);
-    x->body_held -= len;
-    if (x->conn != NULL) x->conn->body_held -= len;
-    (void)atomic_fetch_sub(&x->port->server->body_held, len);
+    size_t given_back = x->body_held - len;
+    x->body_held = len;
+    if (x->conn != NULL) x->conn->body_held -= given_back;
+    (void)atomic_fetch_sub(&x->port->server->body_held, given_back);
     x->body_ms = net_loop_now_ms(x->port->loop);
 }
 
@@ -405,7 +406,7 @@ void exchange_detach(struct http_exchange *x) {
 
 void http_release(struct http_exchange *x) {
     ASSERT(!x->released && net_loop_here(x->port->loop));
-    http_body_used(x, x->body_held);
+    http_body_held(x, 0);
     if (!x->ended) http_reset(x);
     x->released = true;
     free_if_done(x);

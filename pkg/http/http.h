@@ -142,9 +142,9 @@ bool http_aborted(const struct http_exchange *x);
 /* http_trust_body lifts the limits for strangers: the caller is known. */
 void http_trust_body(struct http_exchange *x);
 
-/* http_body_used tells that `len` octets of body are no longer held, and so makes room in the
- * limits and restarts the body's clock. At release all are. */
-void http_body_used(struct http_exchange *x, size_t len);
+/* http_body_held tells that the handler holds only `len` octets of body still, which makes room in
+ * the limits and restarts the body's clock. After release it holds none. */
+void http_body_held(struct http_exchange *x, size_t len);
 
 /* http_pause_body lets the peer's window run dry; what is in flight (stream_window) still comes. */
 void http_pause_body(struct http_exchange *x, bool paused);

@@ -36,7 +36,8 @@ struct rpc_options {
     /* Runs on HEADERS, before a body octet is kept. An error refuses the call; bodies of refused
      * calls are read and dropped within the limits for strangers (16 KiB, 5 s). */
     struct error *(*authenticate)(void *ctx, struct rpc_call *call, const struct rpc_method *m);
-    /* Runs once per call at its end: for metrics and the one log line. err is NULL for OK. */
+    /* Runs once per call at its end: for metrics and the one log line. err is NULL for OK; m is
+     * NULL where the path is no method's. */
     void (*observe)(void *ctx, struct rpc_call *call, const struct rpc_method *m,
                     const struct error *err, uint64_t micros);
     size_t message_max;           /* 4 MiB */
@@ -45,7 +46,8 @@ struct rpc_options {
 };
 
 MUST_USE struct error *rpc_server_new(const struct rpc_options *options, struct rpc_server **out);
-/* rpc_server_handler is what http is given for POST paths of services. */
+/* rpc_server_handler is what http is given for POST paths of services; valid as long as the server,
+ * which must outlive the http ports. Paths of no method are answered UNIMPLEMENTED. */
 const struct http_handler *rpc_server_handler(const struct rpc_server *s);
 void rpc_server_free(struct rpc_server *s);
 DEFINE_CLEANUP(struct rpc_server, rpc_server_free);
@@ -53,7 +55,8 @@ DEFINE_CLEANUP(struct rpc_server, rpc_server_free);
 struct arena *rpc_call_arena(struct rpc_call *call); /* freed when the call ends */
 enum rpc_codec rpc_call_codec(const struct rpc_call *call);
 enum rpc_protocol rpc_call_protocol(const struct rpc_call *call);
-struct bytes rpc_call_metadata(const struct rpc_call *call, const char *name); /* lower-case name */
+/* The first value of a request's metadata; `name` is lower-case. {NULL, 0} if there is none. */
+struct bytes rpc_call_metadata(const struct rpc_call *call, const char *name);
 const char *rpc_call_request_id(const struct rpc_call *call);
 const struct rpc_method *rpc_call_method(const struct rpc_call *call);
 /* The loop of the call's reactor: for timers of the api's own. */
@@ -81,7 +84,8 @@ bool rpc_call_cancelled(const struct rpc_call *call);
 void rpc_call_finish(struct rpc_call *call, struct error *err);
 
 /* rpc_call_post runs fn(call, arg) on the call's reactor, later. From any thread; the call must not
- * have been finished. */
+ * have been finished. At most 4 of a call are on their way at once. One that arrives when the call
+ * has been finished meanwhile is dropped: its `arg` must not own anything then. */
 void rpc_call_post(struct rpc_call *call, void (*fn)(struct rpc_call *call, void *arg), void *arg);
 
 /* rpc_status_public is what a client is told: code, message and details. In status.c alone. */

@@ -74,7 +74,8 @@ MUST_USE struct error *rpc_client_start(struct rpc_client *c,
                                         const struct rpc_client_events *events, void *ctx,
                                         struct rpc_client_call **out);
 
-/* rpc_client_cancel gives a call up; on_done does not run, the call is gone. */
+/* rpc_client_cancel gives a call up; on_done does not run, the call is gone. Not inside its own
+ * on_message. */
 void rpc_client_cancel(struct rpc_client_call *call);
 
 /* --- blocking; on a client of rpc_client_dial alone, from the thread that made it */
