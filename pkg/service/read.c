@@ -31,18 +31,23 @@ static struct error *read_entry(struct service *s, struct arena *arena, uint64_t
     return NULL;
 }
 
-static struct error *describe(struct service *s, struct arena *arena,
-                              const struct store_entry *entry, bool receipt,
+/* Reads entry `index` without its predicate, and in memory of its own: what an answer takes must
+ * not grow with the documents that others submitted. */
+static struct error *describe(struct service *s, struct arena *arena, uint64_t index, bool receipt,
                               struct service_attestation *out) {
     const struct json_limits limits = {.depth_max = INTOTO_STATEMENT_DEPTH_MAX,
                                        .octets_max = STORE_ENTRY_MAX_OCTETS};
-    struct service_attestation a = {.index = entry->index, .logged_s = entry->integrated_s};
-    struct error *err = intoto_statement_parse(arena, entry->payload, &limits, &a.statement);
+    CLEANUP(arena_done) struct arena whole;
+    struct store_entry entry;
+    arena_init(&whole, 2 * STORE_ENTRY_MAX_OCTETS);
+    TRY(read_entry(s, &whole, index, &entry));
+    struct service_attestation a = {.index = index, .logged_s = entry.integrated_s};
+    struct error *err = intoto_statement_head(arena, entry.payload, &limits, &a.statement);
     if (err != NULL && error_code(err) == ERROR_INVALID_ARGUMENT) /* we wrote it: not their fault */
         return error_recode(err, ERROR_DATA_LOSS, "entry %llu does not read back",
-                            (unsigned long long)entry->index);
+                            (unsigned long long)index);
     if (err != NULL) return err;
-    if (receipt) TRY(service_receipt_stored(s, arena, entry, &a.receipt));
+    if (receipt) TRY(service_receipt_stored(s, arena, &entry, &a.receipt));
     *out = a;
     return NULL;
 }
@@ -50,7 +55,6 @@ static struct error *describe(struct service *s, struct arena *arena,
 struct error *service_get(struct service *s, const struct principal *p, struct arena *arena,
                           const struct service_get *key, struct service_attestation *out,
                           uint64_t *out_tree_size) {
-    struct store_entry entry;
     uint64_t index = key->index;
     bool found = true;
     TRY(principal_require(p, SCOPE_READ));
@@ -63,8 +67,7 @@ struct error *service_get(struct service *s, const struct principal *p, struct a
                                 "of %llu",
                                 (unsigned long long)head);
     if (index >= head) return not_found(index, head);
-    TRY(read_entry(s, arena, index, &entry));
-    TRY(describe(s, arena, &entry, true, out));
+    TRY(describe(s, arena, index, true, out));
     *out_tree_size = head;
     return NULL;
 }
@@ -97,11 +100,8 @@ static struct error *list_start(struct service *s, struct arena *arena,
 }
 
 static struct error *check_digest_term(struct text digest) {
-    const char *colon = digest.len == 0 ? NULL : memchr(digest.data, ':', digest.len);
-    if (digest.len == 0) return NULL;
-    if (colon == NULL || colon == digest.data || colon + 1 == digest.data + digest.len)
-        return error_field_new("digest", "want \"<algorithm>:<value>\"");
-    return NULL;
+    if (digest.len == 0 || lineage_node_check(digest)) return NULL;
+    return error_field_new("digest", "want \"<algorithm>:<value>\", well-formed");
 }
 
 /* The next candidates by the most selective index that the query names. */
@@ -139,11 +139,9 @@ struct listing {
 
 static struct error *list_one(struct service *s, struct arena *arena, const struct service_list *q,
                               uint64_t index, struct listing *l) {
-    struct store_entry entry;
     struct service_attestation a;
     l->looked++;
-    TRY(read_entry(s, arena, index, &entry));
-    TRY(describe(s, arena, &entry, q->receipts, &a));
+    TRY(describe(s, arena, index, q->receipts, &a));
     if (q->predicate_type.len > 0 && !text_equal(a.statement.predicate_type, q->predicate_type))
         return NULL;
     l->octets += a.receipt.len + 256 * (a.statement.subject_count + 1);

@@ -19,6 +19,7 @@ struct error *service_sign_entry(struct service *s, struct arena *arena, enum st
     struct dsse_envelope *env = arena_alloc(arena, sizeof *env);
     struct buf leaf;
     if (sig == NULL || env == NULL) return error_nomem();
+    TRY(store_terms_of_payload(arena, payload, &entry->terms)); /* what is refused is not signed */
     TRY(signer_sign_statement(s->options.signer, purpose, payload, sig));
     env->payload_type = ENVELOPE_TYPE;
     env->payload = payload;
@@ -27,7 +28,6 @@ struct error *service_sign_entry(struct service *s, struct arena *arena, enum st
     buf_init_arena(&leaf, arena, 4096);
     TRY(bundle_put_leaf(&leaf, env, signer_public(s->options.signer, purpose)));
     TRY(buf_finish(&leaf, "leaf"));
-    TRY(store_terms_of_payload(arena, payload, &entry->terms));
     entry->kind = kind;
     entry->payload = payload;
     entry->signature = signature_bytes(sig);

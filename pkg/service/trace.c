@@ -1,14 +1,8 @@
 /* The walk of lineage.h over the store's edges. It is the same for every page of one query, because
  * entries below the pinned tree size never change: a page is a slice of its nodes. */
-#include <stdlib.h>
-
-#include "base/assert.h"
 #include "service/internal.h"
 
 #define TRACE_DEPTH_DEFAULT 5U
-#define TRACE_DEPTH_MAX 64U
-#define TRACE_NODES_MAX 10000U
-#define TRACE_EDGES_MAX 50000U
 
 struct deadline {
     const struct clock *clock;
@@ -48,12 +42,12 @@ static struct error *read_kinds(struct arena *arena, const struct service_trace 
 }
 
 static struct error *check(const struct service_trace *q) {
-    const char *colon = q->digest.len == 0 ? NULL : memchr(q->digest.data, ':', q->digest.len);
-    if (colon == NULL || colon == q->digest.data || colon + 1 == q->digest.data + q->digest.len)
+    if (!lineage_node_check(q->digest))
         return error_field_new("digest", "want \"<algorithm>:<value>\"");
     if (q->direction == LINEAGE_DIRECTION_UNSET)
         return error_field_new("direction", "want UP, DOWN or BOTH");
-    if (q->depth > TRACE_DEPTH_MAX) return error_field_new("depth", "at most %u", TRACE_DEPTH_MAX);
+    if (q->depth > LINEAGE_DEPTH_MAX)
+        return error_field_new("depth", "at most %d", LINEAGE_DEPTH_MAX);
     return NULL;
 }
 
@@ -73,43 +67,84 @@ static struct error *start(struct service *s, struct arena *arena, const struct 
     return NULL;
 }
 
-struct place {
-    struct text digest;
-    size_t at;
-};
+/* --- names: edges say what a product's maker calls its materials; what a product is called, the
+ * oldest entry about it says */
 
-static int by_digest(const void *a, const void *b) {
-    const struct place *pa = a, *pb = b;
-    return bytes_compare(bytes_of_text(pa->digest), bytes_of_text(pb->digest));
+static bool is_node(const struct intoto_digest *d, struct text node) {
+    size_t len = d->algorithm.len;
+    return node.len == len + 1 + d->value.len && memcmp(node.data, d->algorithm.data, len) == 0 &&
+           node.data[len] == ':' && memcmp(node.data + len + 1, d->value.data, d->value.len) == 0;
 }
 
-static size_t place_of(const struct place *places, size_t count, struct text digest) {
-    const struct place key = {.digest = digest};
-    const struct place *found = bsearch(&key, places, count, sizeof key, by_digest);
-    ASSERT(found != NULL); /* both ends of every edge are among the nodes */
-    return found->at;
-}
-
-/* Keeps of `all` the nodes [from, from + size), and the edges whose later end is among them: each
- * edge stands on exactly one page, with or behind both its nodes. */
-static struct error *slice(struct arena *arena, const struct lineage_result *all, size_t from,
-                           size_t size, struct lineage_result *out) {
-    struct lineage_result_edge *edges = arena_alloc(arena, (all->edge_count + 1) * sizeof *edges);
-    struct place *places = arena_alloc(arena, (all->node_count + 1) * sizeof *places);
-    if (edges == NULL || places == NULL) return error_nomem();
-    for (size_t i = 0; i < all->node_count; i++)
-        places[i] = (struct place){all->nodes[i].digest, i};
-    qsort(places, all->node_count, sizeof *places, by_digest);
-    *out = (struct lineage_result){
-        .nodes = all->nodes + from, .edges = edges, .truncated = all->truncated};
-    out->node_count = all->node_count - from < size ? all->node_count - from : size;
-    for (size_t i = 0; i < all->edge_count; i++) {
-        size_t a = place_of(places, all->node_count, all->edges[i].from);
-        size_t b = place_of(places, all->node_count, all->edges[i].to);
-        size_t later = a > b ? a : b;
-        if (later >= from && later < from + out->node_count)
-            edges[out->edge_count++] = all->edges[i];
+static struct text name_in(const struct intoto_statement *st, struct text node) {
+    for (size_t i = 0; i < st->subject_count; i++) {
+        const struct intoto_resource *r = &st->subjects[i];
+        for (size_t k = 0; k < r->digest_count; k++)
+            if (is_node(&r->digests[k], node) && !text_equal(r->name, node)) return r->name;
     }
+    return (struct text){0};
+}
+
+static struct error *name_node(struct service *s, struct arena *arena, uint64_t below,
+                               struct lineage_node *node) {
+    const struct json_limits limits = {.depth_max = INTOTO_STATEMENT_DEPTH_MAX,
+                                       .octets_max = STORE_ENTRY_MAX_OCTETS};
+    CLEANUP(arena_done) struct arena whole;
+    struct store_entry entry;
+    struct intoto_statement st;
+    const uint64_t *index;
+    size_t count = 0;
+    bool found = false;
+    arena_init(&whole, 2 * STORE_ENTRY_MAX_OCTETS);
+    if (node->name.len > 0) return NULL;
+    TRY(store_find(s->options.store, NULL, &whole, STORE_INDEX_SUBJECT, node->digest, 0, below, 1,
+                   &index, &count));
+    if (count == 0) return NULL; /* nobody attested to it */
+    TRY(store_get_entry(s->options.store, NULL, &whole, index[0], &found, &entry));
+    if (!found)
+        return error_new(ERROR_DATA_LOSS, "entry %llu is indexed but not there",
+                         (unsigned long long)index[0]);
+    TRY(intoto_statement_head(&whole, entry.payload, &limits, &st));
+    struct bytes name = arena_copy(arena, bytes_of_text(name_in(&st, node->digest)));
+    if (name.data == NULL) return error_nomem();
+    node->name = (struct text){(const char *)name.data, name.len};
+    return NULL;
+}
+
+/* --- pages: the nodes [from, from + size) of the walk, and the edges whose later end is among
+ * them: each edge stands on exactly one page, with or behind both its nodes */
+
+static struct error *page_nodes(struct service *s, struct arena *arena,
+                                const struct lineage_result *all, const struct page *page,
+                                struct lineage_result *out) {
+    size_t from = page->next < all->node_count ? (size_t)page->next : all->node_count;
+    if (all->node_count - from < out->node_count) out->node_count = all->node_count - from;
+    struct lineage_node *nodes = arena_alloc(arena, (out->node_count + 1) * sizeof *nodes);
+    if (nodes == NULL) return error_nomem();
+    for (size_t i = 0; i < out->node_count; i++) {
+        nodes[i] = all->nodes[from + i];
+        TRY(name_node(s, arena, page->tree_size, &nodes[i]));
+    }
+    out->nodes = nodes;
+    return NULL;
+}
+
+static bool is_on_page(const struct lineage_result_edge *e, const struct page *page, size_t nodes) {
+    size_t later = e->from_node > e->to_node ? e->from_node : e->to_node;
+    return later >= page->next && later - page->next < nodes;
+}
+
+static struct error *page_edges(struct arena *arena, const struct lineage_result *all,
+                                const struct page *page, struct lineage_result *out) {
+    size_t count = 0;
+    for (size_t i = 0; i < all->edge_count; i++)
+        count += is_on_page(&all->edges[i], page, out->node_count);
+    struct lineage_result_edge *edges = arena_alloc(arena, (count + 1) * sizeof *edges);
+    if (edges == NULL) return error_nomem();
+    for (size_t i = 0; i < all->edge_count; i++)
+        if (is_on_page(&all->edges[i], page, out->node_count))
+            edges[out->edge_count++] = all->edges[i];
+    out->edges = edges;
     return NULL;
 }
 
@@ -129,8 +164,8 @@ struct error *service_trace(struct service *s, const struct principal *p, struct
         .start = query->digest,
         .direction = query->direction,
         .depth = query->depth == 0 ? TRACE_DEPTH_DEFAULT : query->depth,
-        .nodes_max = TRACE_NODES_MAX,
-        .edges_max = TRACE_EDGES_MAX,
+        .nodes_max = LINEAGE_NODES_MAX,
+        .edges_max = LINEAGE_EDGES_SHOWN_MAX,
         .as_of = page.tree_size,
         .kinds = kinds,
         .kind_count = query->kind_count,
@@ -138,10 +173,12 @@ struct error *service_trace(struct service *s, const struct principal *p, struct
         .stop_ctx = &deadline,
     };
     TRY(lineage_trace(arena, &src, &walk, &all));
-    size_t from = page.next < all.node_count ? (size_t)page.next : all.node_count;
     struct service_traced traced = {.tree_size = page.tree_size};
-    TRY(slice(arena, &all, from, service_page_size(query->page_size), &traced.result));
-    page.next = from + traced.result.node_count;
+    traced.result.truncated = all.truncated;
+    traced.result.node_count = service_page_size(query->page_size);
+    TRY(page_nodes(s, arena, &all, &page, &traced.result));
+    TRY(page_edges(arena, &all, &page, &traced.result));
+    page.next += traced.result.node_count;
     if (page.next < all.node_count) TRY(page_put(s, arena, &page, &traced.next_page_token));
     struct bytes v1;
     struct sha256 root;
