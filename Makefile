@@ -70,10 +70,10 @@ $(BUILD)/gen/%.o: $(GEN)/%.c ; @mkdir -p $(@D) ; $(CC) $(CPPFLAGS) $(filter-out 
 $(BUILD)/lib.a: $(OBJ) ; @rm -f $@.$$$$ ; $(AR) rcs $@.$$$$ $^ && mv $@.$$$$ $@
 $(BUILD)/%.o: %.c | $(GEN_H) ; @mkdir -p $(@D) ; $(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(BUILD)/%.o: %.cc ; @mkdir -p $(@D) ; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
-$(BUILD)/attestd $(BUILD)/attest: $(BUILD)/%: $(BUILD)/lib.a
-.SECONDEXPANSION:
-$(BUILD)/attestd $(BUILD)/attest: $(BUILD)/%: $$(patsubst %.c,$$(BUILD)/%.o,$$(wildcard cmd/$$*/*.c)) $(BUILD)/lib.a
-	$(CXX) $(LDFLAGS) $^ $(LDLIBS) -o $@
+cmd_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/$(1)/*.c))
+$(BUILD)/attestd: $(call cmd_objects,attestd) $(BUILD)/lib.a
+$(BUILD)/attest: $(call cmd_objects,attest) $(BUILD)/lib.a
+$(BUILD)/attestd $(BUILD)/attest: ; $(CXX) $(LDFLAGS) $^ $(LDLIBS) -o $@
 $(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/lib.a
 	$(CXX) $(LDFLAGS) $^ $(LDLIBS) $(CHECKLIB) -o $@
 $(BUILD)/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/lib.a
