@@ -490,6 +490,7 @@ struct error *server_run(struct server *s, bool *out_failed) {
     net_loop_run(s->main);
     *out_failed = s->failed;
     if (s->failed) return NULL; /* nothing more is written: the process starts anew */
+    net_timer_stop(s->main, &s->tick);
     stop_reactors(s);
     tlog_drain(s->tlog);
     return instance_unpublish(s->instance);
@@ -498,6 +499,7 @@ struct error *server_run(struct server *s, bool *out_failed) {
 void server_free(struct server *s) {
     if (s == NULL) return;
     stop_reactors(s);
+    if (s->main != NULL) net_timer_stop(s->main, &s->tick);
     for (size_t i = 0; i < s->reactor_count; i++) http_port_free(s->reactors[i].port);
     http_port_free(s->ops_port);
     for (size_t i = 0; i < s->reactor_count; i++) net_loop_free(s->reactors[i].loop);
