@@ -193,7 +193,7 @@ void exchange_begin(struct http_exchange *x) {
         return;
     }
     x->released = false;
-    x->handler->on_request(x->handler->ctx, x);
+    if (x->handler->on_request != NULL) x->handler->on_request(x->handler->ctx, x);
 }
 
 /* --- the request's body */

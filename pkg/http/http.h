@@ -41,8 +41,9 @@ enum http_overrun {
     HTTP_BODY_TOO_SLOW,      /* the body does not come */
 };
 
-/* What serves a route. An exchange that was given to on_request is the handler's until it calls
- * http_release, which it must exactly once, also after on_aborted. No callback follows that. */
+/* What serves a route. Callbacks that are NULL are passed over. An exchange that a route took is
+ * the handler's until it calls http_release, which it must exactly once, also after on_aborted. No
+ * callback follows that. */
 struct http_handler {
     void *ctx;
     /* The head is there. */
