@@ -1,0 +1,74 @@
+/* attest trust: the files that receipts are verified with. */
+#include <stdio.h>
+
+#include "attestd/v1/trust.pb-c.h"
+#include "client/connection.h"
+#include "client/receipt.h"
+#include "note/note.h"
+
+static const struct method get_trust = {
+    .path = "/attestd.v1.Trust/GetTrust",
+    .request = &attestd__v1__get_trust_request__descriptor,
+    .response = &attestd__v1__get_trust_response__descriptor,
+};
+
+/* The line that C2SP tools want: name, hash and key of the log's Ed25519 key. */
+static struct error *print_vkey(struct cli *cli, const struct trust *t) {
+    struct buf b;
+    buf_init_arena(&b, &cli->arena, 1024);
+    for (size_t i = t->log_count; i > 0 && b.len == 0; i--) { /* the newest */
+        const struct trust_log *log = &t->logs[i - 1];
+        if (public_key_algorithm(log->key) == KEY_ED25519) note_put_vkey(&b, t->origin, log->key);
+    }
+    TRY(buf_finish(&b, "verifier key"));
+    if (b.len == 0) return error_new(ERROR_NOT_FOUND, "the server names no Ed25519 log key");
+    (void)fwrite(b.data, 1, b.len, cli->io->out);
+    if (b.data[b.len - 1] != '\n') (void)fputc('\n', cli->io->out);
+    return NULL;
+}
+
+/* --key, --log-vkey and --out - print and save nothing. */
+static struct error *print_only(struct cli *cli, const Attestd__V1__GetTrustResponse *r,
+                                const struct trust_files *files, bool *out_done) {
+    CLEANUP(trust_closep) struct trust *t = NULL;
+    const char *path = args_value(&cli->args, "out");
+    bool key = args_has(&cli->args, "key"), vkey = args_has(&cli->args, "log-vkey");
+    bool root = path != NULL && strcmp(path, "-") == 0;
+    *out_done = key || vkey || root;
+    if (key + vkey + root > 1) return cli_usage(cli, "one of --key, --log-vkey and --out -");
+    if (!*out_done) return NULL;
+    struct error *err = trust_open(files, &t); /* never print what does not hold together */
+    if (err != NULL) return error_wrap(err, "the server's trust files");
+    if (vkey) return print_vkey(cli, t);
+    struct bytes text = bytes_of_cstr(key ? r->signing_key_pem : r->trusted_root);
+    (void)fwrite(text.data, 1, text.len, cli->io->out);
+    return NULL;
+}
+
+struct error *run_trust(struct cli *cli, int *out_exit) {
+    struct request r;
+    const struct ProtobufCMessage *m = NULL;
+    const char *path = args_value(&cli->args, "out");
+    bool done = false, refused = false;
+    request_begin(cli, &r);
+    TRY(cli_call(cli, &get_trust, &r, &m));
+    const Attestd__V1__GetTrustResponse *t = (const Attestd__V1__GetTrustResponse *)m;
+    const struct trust_files files = {bytes_of_cstr(t->trusted_root),
+                                      bytes_of_cstr(t->signing_keys)};
+    *out_exit = CLI_EXIT_YES;
+    TRY(print_only(cli, t, &files, &done));
+    if (done) return NULL;
+    if (path == NULL) TRY(trust_path_of_server(cli, &path));
+    TRY(trust_pin(cli, path, &files, &refused));
+    if (refused) {
+        cli_note(cli,
+                 "attest: the server's keys are not the ones saved in %s; nothing is saved\n"
+                 "Ask whoever runs it, over another channel, before you remove that file.\n",
+                 path);
+        *out_exit = CLI_EXIT_NO;
+        return NULL;
+    }
+    if (cli->json) return cli_print(cli, m);
+    cli_say(cli, "%s\n%s.keys.json\n", path, path);
+    return NULL;
+}

@@ -1,0 +1,28 @@
+/* client/trust: trust files on disk, and the pin. Internal to client/. */
+#ifndef CLIENT_TRUST_H
+#define CLIENT_TRUST_H
+
+#include "client/internal.h"
+
+struct trust_files {
+    struct bytes root; /* a Sigstore trusted root */
+    struct bytes keys; /* our signing keys */
+};
+
+MUST_USE struct error *trust_path_of_server(struct cli *cli, const char **out);
+MUST_USE struct error *trust_path_of_last(struct cli *cli, const char **out);
+
+/* trust_read reads FILE and FILE.keys.json; both must be there. */
+MUST_USE struct error *trust_read(struct arena *arena, const char *path, struct trust_files *out);
+
+/* trust_open loads them, with this machine's clock. The caller owns *out. */
+MUST_USE struct error *trust_open(const struct trust_files *files, struct trust **out);
+void trust_close(struct trust *t);
+DEFINE_CLEANUP(struct trust, trust_close);
+
+/* trust_pin saves what was fetched at `path`, unless it drops or changes what is saved there: then
+ * *out_refused, nothing is written, and standard error says which. */
+MUST_USE struct error *trust_pin(struct cli *cli, const char *path,
+                                 const struct trust_files *fetched, bool *out_refused);
+
+#endif
