@@ -152,7 +152,7 @@ static void put_provenance(struct json_writer *w, const char *digest) {
 
 static struct error *prepare_submit(struct bench *b) {
     struct request r;
-    request_begin(b->cli, &r);
+    cli_request_begin(b->cli, &r);
     put_provenance(&r.w, HOLE);
     return make_template(b, &attest, &r);
 }
@@ -206,7 +206,7 @@ static struct error *check_submit(struct bench *b, const struct sample *s, bool 
 static struct error *attest_some(struct bench *b, uint64_t from, uint64_t to) {
     struct request r;
     const struct ProtobufCMessage *m = NULL;
-    request_begin(b->cli, &r);
+    cli_request_begin(b->cli, &r);
     json_key(&r.w, "requests");
     json_array_begin(&r.w);
     for (uint64_t i = from; i < to; i++) {
@@ -246,11 +246,11 @@ static struct error *attest_subjects(struct bench *b) {
 static struct error *prepare_gate(struct bench *b) {
     struct request r;
     TRY(attest_subjects(b));
-    request_begin(b->cli, &r);
+    cli_request_begin(b->cli, &r);
     json_key(&r.w, "subject");
     put_subject(&r.w, HOLE);
-    request_text(&r, "environment", b->options.environment);
-    request_flag(&r, "dryRun", b->options.dry_run);
+    cli_request_text(&r, "environment", b->options.environment);
+    cli_request_flag(&r, "dryRun", b->options.dry_run);
     return make_template(b, &decide, &r);
 }
 
@@ -273,8 +273,8 @@ static struct error *check_gate(struct bench *b, const struct sample *s, bool *o
 static struct error *add_digest_of(struct bench *b, uint64_t index) {
     struct request r;
     const struct ProtobufCMessage *m = NULL;
-    request_begin(b->cli, &r);
-    request_u64(&r, "index", index);
+    cli_request_begin(b->cli, &r);
+    cli_request_u64(&r, "index", index);
     TRY(cli_call(b->cli, &get, &r, &m));
     const Attestd__V1__Attestation *a = ((const Attestd__V1__GetResponse *)m)->attestation;
     if (a == NULL || a->n_subject == 0) return NULL;
@@ -291,7 +291,7 @@ static struct error *add_digest_of(struct bench *b, uint64_t index) {
 static struct error *log_size(struct bench *b, uint64_t *out) {
     struct request r;
     const struct ProtobufCMessage *m = NULL;
-    request_begin(b->cli, &r);
+    cli_request_begin(b->cli, &r);
     TRY(cli_call(b->cli, &get_checkpoint, &r, &m));
     *out = ((const Attestd__V1__GetCheckpointResponse *)m)->tree_size;
     return NULL;
@@ -318,8 +318,8 @@ static struct error *prepare_read(struct bench *b) {
     }
     if (b->digest_count == 0)
         return error_new(ERROR_FAILED_PRECONDITION, "no entry has a sha256 subject");
-    request_begin(b->cli, &r);
-    request_text(&r, "digest", "sha256:" HOLE);
+    cli_request_begin(b->cli, &r);
+    cli_request_text(&r, "digest", "sha256:" HOLE);
     return make_template(b, &list, &r);
 }
 

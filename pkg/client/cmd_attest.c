@@ -213,7 +213,7 @@ static struct error *begin(struct submitting *s) {
     if (s->cli->json && out != NULL && strcmp(out, "-") == 0)
         return cli_usage(s->cli, "--json and --out - both want standard output");
     TRY(subjects_load(s->cli, &s->subjects, &s->subject_count));
-    request_begin(s->cli, &s->request);
+    cli_request_begin(s->cli, &s->request);
     put_subjects(s);
     return NULL;
 }

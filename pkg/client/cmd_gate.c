@@ -36,18 +36,18 @@ static struct error *put_attributes(struct asking *a, struct request *r) {
 
 static struct error *ask(struct asking *a, const struct ProtobufCMessage **out) {
     struct request r;
-    request_begin(a->cli, &r);
+    cli_request_begin(a->cli, &r);
     json_key(&r.w, "subject");
     json_object_begin(&r.w);
-    request_text(&r, "name", a->subject.name);
+    cli_request_text(&r, "name", a->subject.name);
     json_key(&r.w, "digest");
     json_object_begin(&r.w);
-    request_text(&r, "sha256", a->subject.digest);
+    cli_request_text(&r, "sha256", a->subject.digest);
     json_object_end(&r.w);
     json_object_end(&r.w);
-    request_text(&r, "environment", a->environment);
+    cli_request_text(&r, "environment", a->environment);
     TRY(put_attributes(a, &r));
-    request_flag(&r, "dryRun", args_has(&a->cli->args, "dry-run"));
+    cli_request_flag(&r, "dryRun", args_has(&a->cli->args, "dry-run"));
     TRY(cli_call(a->cli, &decide, &r, out));
     a->answer = (const Attestd__V1__DecideResponse *)*out;
     return NULL;

@@ -59,12 +59,12 @@ static struct error *trace_all(struct cli *cli, const char *digest, struct pages
     do {
         struct request r;
         const struct ProtobufCMessage *m = NULL;
-        request_begin(cli, &r);
-        request_text(&r, "digest", digest);
-        request_text(&r, "direction", direction);
-        request_u64(&r, "depth", depth);
-        request_u64(&r, "pageSize", PAGE_SIZE);
-        request_text(&r, "pageToken", token);
+        cli_request_begin(cli, &r);
+        cli_request_text(&r, "digest", digest);
+        cli_request_text(&r, "direction", direction);
+        cli_request_u64(&r, "depth", depth);
+        cli_request_u64(&r, "pageSize", PAGE_SIZE);
+        cli_request_text(&r, "pageToken", token);
         TRY(cli_call(cli, &trace, &r, &m));
         const Attestd__V1__TraceResponse *page = (const Attestd__V1__TraceResponse *)m;
         p->page[p->count++] = page;

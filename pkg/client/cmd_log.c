@@ -60,7 +60,7 @@ struct error *run_log_checkpoint(struct cli *cli, int *out_exit) {
     char why[256];
     bool good = false;
     TRY(cli_trust(cli, &trust));
-    request_begin(cli, &r);
+    cli_request_begin(cli, &r);
     TRY(cli_call(cli, &get_checkpoint, &r, &m));
     const Attestd__V1__GetCheckpointResponse *c = (const Attestd__V1__GetCheckpointResponse *)m;
     struct bytes note = bytes_of_cstr(c->checkpoint);
@@ -109,9 +109,9 @@ struct error *run_log_proof(struct cli *cli, int *out_exit) {
     TRY(word_u64(cli, 0, "INDEX", &index));
     TRY(args_u64(&cli->args, "tree-size", 0, &size));
     TRY(cli_trust(cli, &trust));
-    request_begin(cli, &r);
-    request_u64(&r, "index", index);
-    request_u64(&r, "treeSize", size);
+    cli_request_begin(cli, &r);
+    cli_request_u64(&r, "index", index);
+    cli_request_u64(&r, "treeSize", size);
     TRY(cli_call(cli, &get_inclusion, &r, &m));
     const Attestd__V1__GetInclusionProofResponse *p =
         (const Attestd__V1__GetInclusionProofResponse *)m;
@@ -140,9 +140,9 @@ static struct error *print_consistency(struct cli *cli, uint64_t old_size, uint6
                 (unsigned long long)old_size);
         return NULL;
     }
-    request_begin(cli, &r);
-    request_u64(&r, "oldSize", old_size);
-    request_u64(&r, "newSize", new_size);
+    cli_request_begin(cli, &r);
+    cli_request_u64(&r, "oldSize", old_size);
+    cli_request_u64(&r, "newSize", new_size);
     TRY(cli_call(cli, &get_consistency, &r, &m));
     return cli_print(cli, m);
 }
@@ -187,9 +187,9 @@ static struct error *fetch_page(struct cli *cli, uint64_t start, uint64_t end,
                                 const Attestd__V1__GetEntriesResponse **out) {
     struct request r;
     const struct ProtobufCMessage *m = NULL;
-    request_begin(cli, &r);
-    request_u64(&r, "start", start);
-    request_u64(&r, "end", end - start > PAGE_SIZE ? start + PAGE_SIZE : end);
+    cli_request_begin(cli, &r);
+    cli_request_u64(&r, "start", start);
+    cli_request_u64(&r, "end", end - start > PAGE_SIZE ? start + PAGE_SIZE : end);
     TRY(cli_call(cli, &get_entries, &r, &m));
     *out = (const Attestd__V1__GetEntriesResponse *)m;
     if ((*out)->n_entries == 0)

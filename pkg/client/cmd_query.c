@@ -60,12 +60,12 @@ static struct error *list_all(struct cli *cli, const char *digest, uint64_t as_o
     do {
         struct request r;
         const struct ProtobufCMessage *m = NULL;
-        request_begin(cli, &r);
-        request_text(&r, "digest", digest);
-        request_text(&r, "predicateType", args_value(&cli->args, "predicate-type"));
-        request_u64(&r, "asOfTreeSize", as_of);
-        request_u64(&r, "pageSize", PAGE_SIZE);
-        request_text(&r, "pageToken", token);
+        cli_request_begin(cli, &r);
+        cli_request_text(&r, "digest", digest);
+        cli_request_text(&r, "predicateType", args_value(&cli->args, "predicate-type"));
+        cli_request_u64(&r, "asOfTreeSize", as_of);
+        cli_request_u64(&r, "pageSize", PAGE_SIZE);
+        cli_request_text(&r, "pageToken", token);
         TRY(cli_call(cli, &list_method, &r, &m));
         const Attestd__V1__ListResponse *page = (const Attestd__V1__ListResponse *)m;
         p->page[p->count++] = page;
@@ -121,7 +121,7 @@ static struct error *put_key(struct cli *cli, struct request *r) {
             return cli_usage(cli, "`%.100s` is no index and no sha256:LEAFHASH",
                              cli->args.words[0]);
     }
-    request_text(r, "index", cli->args.words[0]);
+    cli_request_text(r, "index", cli->args.words[0]);
     return NULL;
 }
 
@@ -181,7 +181,7 @@ struct error *run_get(struct cli *cli, int *out_exit) {
     *out_exit = CLI_EXIT_NO;
     if (json_and_out_collide(cli))
         return cli_usage(cli, "--json and this --out both want standard output");
-    request_begin(cli, &r);
+    cli_request_begin(cli, &r);
     TRY(put_key(cli, &r));
     struct error *err = cli_call(cli, &get_method, &r, &m);
     if (is_not_found(cli, err)) return NULL;

@@ -86,14 +86,15 @@ struct error *run_token_create(struct cli *cli, int *out_exit) {
     const struct ProtobufCMessage *m = NULL;
     int64_t ttl_ms = 0;
     TRY(args_duration(&cli->args, "expires", 0, &ttl_ms));
-    request_begin(cli, &r);
-    request_text(&r, "name", cli->args.words[0]);
+    cli_request_begin(cli, &r);
+    cli_request_text(&r, "name", cli->args.words[0]);
     TRY(put_scopes(cli, &r));
     put_list(cli, &r, "predicate-type", "predicateTypes");
     put_list(cli, &r, "environment", "environments");
     put_list(cli, &r, "subject", "subjects");
     if (ttl_ms > 0)
-        request_text(&r, "expiresAt", cli_time(&cli->arena, clock_unix_ms(&clock_system) + ttl_ms));
+        cli_request_text(&r, "expiresAt",
+                         cli_time(&cli->arena, clock_unix_ms(&clock_system) + ttl_ms));
     cli->todo =
         "If it was made after all, `attest token list` shows it: revoke it, take a new name.";
     struct error *err = cli_call(cli, &create, &r, &m);
@@ -117,9 +118,9 @@ static struct error *list_all(struct cli *cli, struct pages *p,
     do {
         struct request r;
         const struct ProtobufCMessage *m = NULL;
-        request_begin(cli, &r);
-        request_u64(&r, "pageSize", PAGE_SIZE);
-        request_text(&r, "pageToken", token);
+        cli_request_begin(cli, &r);
+        cli_request_u64(&r, "pageSize", PAGE_SIZE);
+        cli_request_text(&r, "pageToken", token);
         TRY(cli_call(cli, &list, &r, &m));
         p->page[p->count] = (const Attestd__V1__ListTokensResponse *)m;
         token = p->page[p->count]->next_page_token;
@@ -169,8 +170,8 @@ struct error *run_token_list(struct cli *cli, int *out_exit) {
 struct error *run_token_revoke(struct cli *cli, int *out_exit) {
     struct request r;
     const struct ProtobufCMessage *m = NULL;
-    request_begin(cli, &r);
-    request_text(&r, "id", cli->args.words[0]);
+    cli_request_begin(cli, &r);
+    cli_request_text(&r, "id", cli->args.words[0]);
     TRY(cli_call(cli, &revoke, &r, &m));
     const Attestd__V1__RevokeTokenResponse *t = (const Attestd__V1__RevokeTokenResponse *)m;
     if (cli->json)

@@ -50,7 +50,7 @@ struct error *run_trust(struct cli *cli, int *out_exit) {
     const struct ProtobufCMessage *m = NULL;
     const char *path = args_value(&cli->args, "out");
     bool done = false, refused = false;
-    request_begin(cli, &r);
+    cli_request_begin(cli, &r);
     TRY(cli_call(cli, &get_trust, &r, &m));
     const Attestd__V1__GetTrustResponse *t = (const Attestd__V1__GetTrustResponse *)m;
     const struct trust_files files = {bytes_of_cstr(t->trusted_root),

@@ -33,21 +33,21 @@ struct connection {
 };
 
 /* --- requests */
-void request_begin(struct cli *cli, struct request *r) {
+void cli_request_begin(struct cli *cli, struct request *r) {
     buf_init_arena(&r->json, cli_arena(cli), REQUEST_OCTETS_MAX);
     r->w = json_writer_of(&r->json);
     json_object_begin(&r->w);
 }
-void request_text(struct request *r, const char *key, const char *value) {
+void cli_request_text(struct request *r, const char *key, const char *value) {
     if (value == NULL) return;
     json_key(&r->w, key);
     json_put_cstr(&r->w, value);
 }
-void request_u64(struct request *r, const char *key, uint64_t value) {
+void cli_request_u64(struct request *r, const char *key, uint64_t value) {
     json_key(&r->w, key);
     json_put_u64_string(&r->w, value);
 }
-void request_flag(struct request *r, const char *key, bool value) {
+void cli_request_flag(struct request *r, const char *key, bool value) {
     json_key(&r->w, key);
     json_put_bool(&r->w, value);
 }

@@ -21,10 +21,10 @@ struct request {
     struct buf json;
     struct json_writer w;
 };
-void request_begin(struct cli *cli, struct request *r); /* opens the object */
-void request_text(struct request *r, const char *key, const char *value);
-void request_u64(struct request *r, const char *key, uint64_t value);
-void request_flag(struct request *r, const char *key, bool value);
+void cli_request_begin(struct cli *cli, struct request *r); /* opens the object */
+void cli_request_text(struct request *r, const char *key, const char *value);
+void cli_request_u64(struct request *r, const char *key, uint64_t value);
+void cli_request_flag(struct request *r, const char *key, bool value);
 
 /* cli_call closes the object, sends it and gives the response, in cli_arena. UNAVAILABLE
  * is tried again, with the same request and so the same idempotency key, until --timeout is over.

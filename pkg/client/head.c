@@ -83,8 +83,8 @@ struct error *head_fetch(struct cli *cli, const struct trust *trust, uint64_t si
     struct request r;
     const struct ProtobufCMessage *m = NULL;
     struct head head = {0};
-    request_begin(cli, &r);
-    request_u64(&r, "treeSize", size);
+    cli_request_begin(cli, &r);
+    cli_request_u64(&r, "treeSize", size);
     TRY(cli_call(cli, &get_checkpoint, &r, &m));
     const Attestd__V1__GetCheckpointResponse *c = (const Attestd__V1__GetCheckpointResponse *)m;
     TRY(head_check(cli_arena(cli), trust, bytes_of_cstr(c->checkpoint), &head, why, out_good));
@@ -122,9 +122,9 @@ struct error *head_extends(struct cli *cli, const struct head *old, const struct
     if (old->size < new->size) {
         struct request r;
         const struct ProtobufCMessage *m = NULL;
-        request_begin(cli, &r);
-        request_u64(&r, "oldSize", old->size);
-        request_u64(&r, "newSize", new->size);
+        cli_request_begin(cli, &r);
+        cli_request_u64(&r, "oldSize", old->size);
+        cli_request_u64(&r, "newSize", new->size);
         TRY(cli_call(cli, &get_consistency, &r, &m));
         if (!read_hashes((const Attestd__V1__GetConsistencyProofResponse *)m, &proof)) {
             say_why(why, "the consistency proof is malformed");

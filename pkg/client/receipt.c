@@ -15,7 +15,7 @@ static const struct method get_trust = {
 struct error *cli_fetch_trust(struct cli *cli, struct trust_files *out) {
     struct request r;
     const struct ProtobufCMessage *m = NULL;
-    request_begin(cli, &r);
+    cli_request_begin(cli, &r);
     TRY(cli_call(cli, &get_trust, &r, &m));
     const Attestd__V1__GetTrustResponse *t = (const Attestd__V1__GetTrustResponse *)m;
     out->root = bytes_of_cstr(t->trusted_root);
