@@ -59,8 +59,7 @@ static void refuse(struct http_exchange *x, struct error *err) {
     }
     if (status == 401) {
         const struct http_field challenge = HTTP_FIELD("www-authenticate", BYTES_LIT("Bearer"));
-        http_respond(x, status, &challenge, 1);
-        http_end(x, NULL, 0);
+        http_respond_only(x, status, &challenge, 1);
         http_release(x);
     } else {
         http_reply(x, status, "text/plain; charset=utf-8", bytes_of_cstr(text));
@@ -74,9 +73,20 @@ static struct error *may_read(const struct api *a, const struct http_exchange *x
     return api_bearer(a, http_request_field(x, "authorization"), SCOPE_READ, &p);
 }
 
+/* on_head waits for the request's end. */
+static void on_head(void *ctx, struct http_exchange *x) {
+    (void)ctx;
+    (void)x;
+}
+
 static void release(void *ctx, struct http_exchange *x) {
     (void)ctx;
     http_release(x);
+}
+
+struct http_handler api_get_handler(struct api *a, void (*on_end)(void *, struct http_exchange *)) {
+    return (struct http_handler){
+        .ctx = a, .on_request = on_head, .on_end = on_end, .on_aborted = release};
 }
 
 /* --- /checkpoint */
@@ -196,12 +206,35 @@ static void on_tile_aborted(void *ctx, struct http_exchange *x) {
     if (http_user(x) == NULL) http_release(x); /* else tile_done does */
 }
 
+/* --- every other path */
+
+static bool is_rpc(struct bytes path) {
+    for (size_t i = 0; i < api_table_count; i++) {
+        if (bytes_equal(path, bytes_of_cstr(api_table[i].path))) return true;
+    }
+    return false;
+}
+
+/* on_other: an RPC's path takes POST, the others lead nowhere. */
+static void on_other(void *ctx, struct http_exchange *x) {
+    (void)ctx;
+    if (!is_rpc(http_request(x)->path)) {
+        refuse(x, error_new(ERROR_NOT_FOUND, "there is nothing here"));
+        return;
+    }
+    const struct http_field allow = HTTP_FIELD("allow", BYTES_LIT("POST"));
+    http_respond_only(x, 405, &allow, 1);
+    http_release(x);
+}
+
 /* --- the public side */
 
 void api_get_init(struct api *a) {
-    a->checkpoint = (struct http_handler){.ctx = a, .on_end = on_checkpoint, .on_aborted = release};
-    a->trust = (struct http_handler){.ctx = a, .on_end = on_trust, .on_aborted = release};
-    a->tile = (struct http_handler){.ctx = a, .on_end = on_tile, .on_aborted = on_tile_aborted};
+    a->checkpoint = api_get_handler(a, on_checkpoint);
+    a->trust = api_get_handler(a, on_trust);
+    a->tile = api_get_handler(a, on_tile);
+    a->tile.on_aborted = on_tile_aborted;
+    a->other = api_get_handler(a, on_other);
 }
 
 size_t api_routes(const struct api *a, const struct http_handler *rpc,
@@ -212,6 +245,7 @@ size_t api_routes(const struct api *a, const struct http_handler *rpc,
         {"GET", "/trusted_root.json", false, &a->trust},
         {"GET", "/signing-keys.json", false, &a->trust},
         {"GET", "/signing-key.pem", false, &a->trust},
+        {"GET", "/", true, &a->other},
         {"POST", "/", true, rpc},
     };
     _Static_assert(sizeof routes / sizeof *routes <= API_ROUTES_MAX, "more room");

@@ -51,6 +51,7 @@ struct api {
     struct http_handler checkpoint;
     struct http_handler tile;
     struct http_handler trust;
+    struct http_handler other;
     struct http_handler healthz;
     struct http_handler readyz;
     struct http_handler metrics;
@@ -190,6 +191,9 @@ void api_health_watch(struct api_call *c);
 void api_reflect(struct api *a, struct rpc_call *rpc, struct bytes message);
 
 /* --- get.c, ops.c */
+
+/* api_get_handler answers a GET in one go, when it is complete. */
+struct http_handler api_get_handler(struct api *a, void (*on_end)(void *, struct http_exchange *));
 void api_get_init(struct api *a);
 void api_ops_init(struct api *a);
 

@@ -51,15 +51,10 @@ static void on_metrics(void *ctx, struct http_exchange *x) {
     buf_done(&out);
 }
 
-static void release(void *ctx, struct http_exchange *x) {
-    (void)ctx;
-    http_release(x);
-}
-
 void api_ops_init(struct api *a) {
-    a->healthz = (struct http_handler){.ctx = a, .on_end = on_healthz, .on_aborted = release};
-    a->readyz = (struct http_handler){.ctx = a, .on_end = on_readyz, .on_aborted = release};
-    a->metrics = (struct http_handler){.ctx = a, .on_end = on_metrics, .on_aborted = release};
+    a->healthz = api_get_handler(a, on_healthz);
+    a->readyz = api_get_handler(a, on_readyz);
+    a->metrics = api_get_handler(a, on_metrics);
 }
 
 size_t api_ops_routes(const struct api *a, struct http_route out[API_ROUTES_MAX]) {
