@@ -52,7 +52,9 @@ struct rpc_call *call_new(struct rpc_server *s, struct http_exchange *x) {
 
 void call_start_deadline(struct rpc_call *call, uint64_t timeout_us) {
     call->deadline_us = call->began_us + timeout_us;
-    net_timer_start(call->loop, &call->deadline, (timeout_us + 999) / 1000);
+    /* The loop's clock is of the turn's beginning and in whole milliseconds: one more, lest the
+     * timer be early. */
+    net_timer_start(call->loop, &call->deadline, timeout_us / 1000 + 1);
 }
 
 /* end_call frees what is the call's own. */

@@ -3,6 +3,7 @@
 #define RPC_SUPPORT_H
 
 #include <check.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -18,8 +19,8 @@
 #define STREAM_BYTES ((size_t)40000)
 
 static struct service {
-    size_t calls, observed, cancelled;
-    int last_code;         /* as observed; 0: OK */
+    atomic_size_t calls, observed, cancelled;
+    atomic_int last_code;  /* as observed; 0: OK */
     struct rpc_call *kept; /* of /t.T/Keep */
 } service;
 

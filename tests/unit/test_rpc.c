@@ -293,22 +293,6 @@ START_TEST(test_a_reset_tells_the_handler_which_still_finishes) {
 }
 END_TEST
 
-START_TEST(test_a_call_whose_message_never_comes_ends_by_itself) {
-    struct rpc_world w = {0};
-    rpc_world_open(&w);
-    http_client_free(MOVE(w.client)); /* with a preface, a head and no body, by hand: */
-    ck_assert_ptr_null(rpc_world_connect(&w));
-    struct raw r = raw_grpc(&w, "/t.T/Echo", BYTES_LIT("\0\0\0\0\3ab"));
-    struct http_client_call *k = raw_start(&r);
-    run_for(&w, 20);
-    if (!r.done) http_client_cancel(k);
-    while (service.observed == 0) run_for(&w, 5);
-    ck_assert_uint_eq(service.calls, 0);
-    buf_done(&r.data);
-    rpc_world_close(&w);
-}
-END_TEST
-
 START_TEST(test_streams_keep_to_the_readers_pace) {
     struct rpc_world w = {0};
     rpc_world_open(&w);
@@ -435,15 +419,22 @@ START_TEST(test_connect_unary_over_h2) {
 }
 END_TEST
 
-START_TEST(test_connect_unary_over_http11) {
-    struct rpc_world w = {0};
+static int plain_connect(struct rpc_world *w) {
     service = (struct service){0};
-    ck_assert_ptr_null(rpc_world_serve(&w)); /* without TLS: HTTP/1.1 */
+    ck_assert_ptr_null(rpc_world_serve(w)); /* without TLS: HTTP/1.1 */
+    w->guard.fn = rpc_stuck;
+    net_timer_start(w->loop, &w->guard, RPC_GUARD_MS);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons(http_port_number(w.port)),
+                            .sin_port = htons(http_port_number(w->port)),
                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
     ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    return fd;
+}
+
+START_TEST(test_connect_unary_over_http11) {
+    struct rpc_world w = {0};
+    int fd = plain_connect(&w);
     const char *say =
         "POST /t.T/Echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
         "Content-Length: 2\r\n\r\n{}"
@@ -452,13 +443,32 @@ START_TEST(test_connect_unary_over_http11) {
         "POST /t.T/Echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/grpc\r\n"
         "Content-Length: 0\r\n\r\n";
     (void)send(fd, say, strlen(say), 0);
-    run_for(&w, 100);
-    char c[2000] = "";
-    ck_assert_int_gt(recv(fd, c, sizeof c - 1, MSG_DONTWAIT), 0);
+    char c[4000] = "";
+    for (size_t n = 0; strstr(c, "HTTP/1.1 415") == NULL;) { /* gRPC needs HTTP/2 */
+        run_for(&w, 5);
+        ssize_t got = recv(fd, c + n, sizeof c - 1 - n, MSG_DONTWAIT);
+        if (got > 0) n += (size_t)got;
+    }
     ck_assert_ptr_nonnull(strstr(c, "content-length: 2\r\n\r\n{}HTTP/1.1 404"));
     ck_assert_ptr_nonnull(strstr(c, "{\"code\":\"not_found\",\"message\":\"nothing there\"}HTTP"));
-    ck_assert_ptr_nonnull(strstr(c, "HTTP/1.1 415")); /* gRPC needs HTTP/2 */
     (void)close(fd);
+    rpc_world_close(&w);
+}
+END_TEST
+
+START_TEST(test_a_call_whose_message_never_comes_ends_by_itself) {
+    struct rpc_world w = {0};
+    int fd = plain_connect(&w);
+    const char *say =
+        "POST /t.T/Echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+        "Content-Length: 9\r\n\r\n{}";
+    (void)send(fd, say, strlen(say), 0);
+    run_for(&w, 50);
+    ck_assert_uint_eq(service.observed, 0);
+    (void)close(fd);
+    while (service.observed == 0) run_for(&w, 5);
+    ck_assert_int_eq(service.last_code, ERROR_CANCELLED);
+    ck_assert_uint_eq(service.calls, 0);
     rpc_world_close(&w);
 }
 END_TEST
@@ -517,7 +527,6 @@ static Suite *rpc_suite(void) {
     tcase_add_test(tc, test_errors_carry_reason_field_and_retry);
     tcase_add_test(tc, test_a_deadline_ends_the_call_for_the_peer_and_tells_the_handler);
     tcase_add_test(tc, test_a_reset_tells_the_handler_which_still_finishes);
-    tcase_add_test(tc, test_a_call_whose_message_never_comes_ends_by_itself);
     tcase_add_test(tc, test_streams_keep_to_the_readers_pace);
     tcase_add_test(tc, test_request_streams_are_handed_on_message_by_message);
     tcase_add_test(tc, test_answers_that_pile_up_hold_back_the_requests);
@@ -527,6 +536,7 @@ static Suite *rpc_suite(void) {
     tcase_set_timeout(tc, 60);
     tcase_add_loop_test(tc, test_connect_unary_over_h2, 0, COUNT(connects));
     tcase_add_test(tc, test_connect_unary_over_http11);
+    tcase_add_test(tc, test_a_call_whose_message_never_comes_ends_by_itself);
     tcase_add_test(tc, test_survives_every_allocation_failure);
     suite_add_tcase(s, tc);
     return s;
