@@ -52,9 +52,9 @@ MUST_USE struct error *checkpoint_parse(struct bytes text, bool allow_extensions
 void checkpoint_put_body(struct buf *out, struct bytes origin, uint64_t size,
                          const struct sha256 *root);
 
-/* note_put_signature appends "\n" if it is the first line, and "— <name> <base64>\n" of hint ‖ sig.
- * `first` says that the blank line must come before it. `name` is valid and `sig` neither empty nor
- * over NOTE_SIGNATURE_MAX (asserted). */
+/* note_put_signature appends "\n" if it is the first line, and the line of `name` with the base64
+ * of hint and `sig`. `first` says that the blank line must come before it. `name` is valid and
+ * `sig` neither empty nor over NOTE_SIGNATURE_MAX (asserted). */
 void note_put_signature(struct buf *out, bool first, struct bytes name, uint32_t key_hint,
                         struct bytes sig);
 

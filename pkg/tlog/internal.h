@@ -173,8 +173,7 @@ MUST_USE struct error *log_check_tree(struct tlog *t);
 MUST_USE struct error *log_stored_checkpoint(struct tlog *t, struct arena *arena,
                                              struct bytes *out);
 
-/* checkpoint_check answers whether the notes (v1 may be empty) are this log's, for exactly (size,
- * root). */
+/* checkpoint_check answers whether both notes are this log's, for exactly (size, root). */
 MUST_USE struct error *checkpoint_check(const struct tlog *t, uint64_t size,
                                         const struct sha256 *root, struct bytes v1,
                                         struct bytes c2sp, bool *out_good);

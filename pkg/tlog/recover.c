@@ -14,8 +14,10 @@
  * are brought up before anything is signed.
  */
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "note/note.h"
 #include "obs/obs.h"
 #include "tlog/internal.h"
@@ -36,31 +38,39 @@ static struct error *note_is(const struct tlog *t, struct arena *arena, struct b
     return err;
 }
 
-struct error *checkpoint_check(const struct tlog *t, uint64_t size, const struct sha256 *root,
-                               struct bytes v1, struct bytes c2sp, bool *out_good) {
+/* put_text puts the body of one of the two forms. */
+static struct error *put_text(const struct tlog *t, struct buf *out, bool v1, uint64_t size,
+                              const struct sha256 *root) {
+    char origin[ANCHOR_ORIGIN_MAX + 32];
+    int len = v1 ? snprintf(origin, sizeof origin, "%s - %" PRIu64, t->origin, t->options.tree_id)
+                 : snprintf(origin, sizeof origin, "%s", t->origin);
+    ASSERT(len > 0 && (size_t)len < sizeof origin);
+    checkpoint_put_body(out, bytes_of_cstr(origin), size, root);
+    return buf_finish(out, "checkpoint");
+}
+
+static struct error *check_form(const struct tlog *t, bool v1, uint64_t size,
+                                const struct sha256 *root, struct bytes in, bool *out_good) {
     struct arena arena;
     struct buf text;
-    bool good = false;
-    const struct public_key *key = signer_public(t->signer, SIGNER_LOG_C2SP);
+    enum signer_purpose purpose = v1 ? SIGNER_LOG_V1 : SIGNER_LOG_C2SP;
     arena_init(&arena, (size_t)1 << 20);
     buf_init_arena(&text, &arena, NOTE_MAX_OCTETS);
-    checkpoint_put_body(&text, log_origin(t), size, root);
-    struct error *err = buf_finish(&text, "checkpoint");
-    if (err == NULL) err = note_is(t, &arena, c2sp, key, buf_bytes(&text), &good);
-    if (err == NULL && good && v1.len > 0) {
-        struct buf origin;
-        buf_init_arena(&origin, &arena, NOTE_MAX_OCTETS);
-        buf_put(&origin, log_origin(t));
-        buf_printf(&origin, " - %" PRIu64, t->options.tree_id);
-        buf_clear(&text);
-        checkpoint_put_body(&text, buf_bytes(&origin), size, root);
-        err = buf_finish(&text, "checkpoint");
-        key = signer_public(t->signer, SIGNER_LOG_V1);
-        if (err == NULL) err = note_is(t, &arena, v1, key, buf_bytes(&text), &good);
-    }
-    if (err == NULL) *out_good = good;
+    struct error *err = put_text(t, &text, v1, size, root);
+    if (err == NULL)
+        err = note_is(t, &arena, in, signer_public(t->signer, purpose), buf_bytes(&text), out_good);
     arena_done(&arena);
     return err;
+}
+
+struct error *checkpoint_check(const struct tlog *t, uint64_t size, const struct sha256 *root,
+                               struct bytes v1, struct bytes c2sp, bool *out_good) {
+    bool good_v1 = false;
+    bool good_c2sp = false;
+    TRY(check_form(t, true, size, root, v1, &good_v1));
+    TRY(check_form(t, false, size, root, c2sp, &good_c2sp));
+    *out_good = good_v1 && good_c2sp;
+    return NULL;
 }
 
 struct error *log_find_anchor(const struct tlog *t, struct arena *arena, const char *path,
@@ -68,8 +78,7 @@ struct error *log_find_anchor(const struct tlog *t, struct arena *arena, const c
     struct found_anchor a = {.path = path};
     TRY(anchor_read(arena, path, &a.state, &a.value));
     if (a.state == ANCHOR_GOOD) {
-        struct bytes no_v1 = {0};
-        TRY(checkpoint_check(t, a.value.size, &a.value.root, no_v1, a.value.checkpoint, &a.ours));
+        TRY(check_form(t, false, a.value.size, &a.value.root, a.value.checkpoint, &a.ours));
         a.ours = a.ours && bytes_equal(a.value.origin, log_origin(t));
     }
     *out = a;

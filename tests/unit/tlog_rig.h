@@ -41,15 +41,27 @@ struct rig {
     struct clock clock;
     _Atomic int64_t now_ms;
 
+    int ack_fd; /* 1 + the descriptor that acknowledged entries are written to; 0: none */
+
     pthread_mutex_t lock;
     pthread_cond_t answered;
     size_t waiting; /* guarded by: lock; submissions without answer */
+};
+
+/* What a caller remembers of an acknowledged entry, outside of the log. */
+struct ack {
+    uint64_t n;
+    uint64_t index;
+    uint64_t tree_size;
+    struct sha256 leaf_hash;
+    struct sha256 root;
 };
 
 /* One submission, alive until sub_free. */
 struct sub {
     struct tlog_submission s;
     struct rig *rig;
+    uint64_t n;
     struct arena arena;
     struct signature sig;
     bool is_done;          /* guarded by: rig->lock */
@@ -166,6 +178,8 @@ static inline void sub_done(struct tlog_submission *s, struct error *err) {
         ck_assert_uint_lt(s->checkpoint_v1_len, sizeof sub->checkpoint);
         ck_assert_uint_eq(strlen(s->checkpoint_v1), s->checkpoint_v1_len);
         memcpy(sub->checkpoint, s->checkpoint_v1, s->checkpoint_v1_len + 1);
+        struct ack ack = {sub->n, s->index, s->tree_size, s->leaf_hash, s->root};
+        if (rig->ack_fd > 0) ck_assert_int_eq(write(rig->ack_fd - 1, &ack, sizeof ack), sizeof ack);
     }
     (void)pthread_mutex_lock(&rig->lock);
     ck_assert(!sub->is_done);
@@ -202,6 +216,7 @@ static inline struct sub *sub_new(struct rig *rig, uint64_t n) {
     struct sub *sub = alloc_zero(1, sizeof *sub);
     ck_assert_ptr_nonnull(sub);
     sub->rig = rig;
+    sub->n = n;
     arena_init(&sub->arena, 1 << 22);
     struct tlog_submission *s = &sub->s;
     s->kind = n % 5 == 4 ? STORE_ENTRY_DECISION : STORE_ENTRY_ATTESTATION;
@@ -269,6 +284,55 @@ static inline void rig_log_many(struct rig *rig, uint64_t first, uint64_t count)
         sub_free(subs[i]);
     }
     alloc_free(subs);
+}
+
+/* --- a gate: holds one of the log's threads at a step until it is opened */
+struct gate {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    const char *step;
+    bool shut;
+    bool reached;
+};
+static struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static inline void gate_step(void *ctx, const char *step) {
+    struct gate *g = ctx;
+    (void)pthread_mutex_lock(&g->lock);
+    if (strcmp(step, g->step) == 0) {
+        g->reached = true;
+        (void)pthread_cond_broadcast(&g->changed);
+        while (g->shut) (void)pthread_cond_wait(&g->changed, &g->lock);
+    }
+    (void)pthread_mutex_unlock(&g->lock);
+}
+
+static inline void gate_arm(struct rig *rig, const char *step) {
+    rig->options.after_write = gate_step;
+    rig->options.after_write_ctx = &gate;
+    gate.step = step;
+    gate.shut = false;
+    gate.reached = false;
+}
+
+static inline void gate_shut(void) {
+    (void)pthread_mutex_lock(&gate.lock);
+    gate.shut = true;
+    gate.reached = false;
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+static inline void gate_await(void) {
+    (void)pthread_mutex_lock(&gate.lock);
+    while (!gate.reached) (void)pthread_cond_wait(&gate.changed, &gate.lock);
+    (void)pthread_mutex_unlock(&gate.lock);
+}
+
+static inline void gate_open(void) {
+    (void)pthread_mutex_lock(&gate.lock);
+    gate.shut = false;
+    (void)pthread_cond_broadcast(&gate.changed);
+    (void)pthread_mutex_unlock(&gate.lock);
 }
 
 /* --- what must hold of every receipt */
@@ -346,7 +410,7 @@ static inline void check_receipt(struct rig *rig, const struct sub *sub) {
 
 struct fsck_lines {
     size_t problems;
-    char text[8192];
+    char text[1 << 17];
     size_t len;
 };
 
