@@ -1,5 +1,6 @@
 /* From a submission to its receipt. What is under the signature is built once; the index terms are
- * read back from those very octets (submit.c). */
+ * read back from those very octets (submit.c). The tree of a document lives only while it is
+ * checked and hashed: it takes many times the document's octets, and the request has its bound. */
 #include "service/internal.h"
 
 static struct error *authorise(const struct service_attest *req) {
@@ -27,10 +28,9 @@ static struct sha256 dedup_key(const char *kind, struct text principal, struct b
 }
 
 static struct error *set_keys(struct service *s, struct service_attest *req) {
-    struct buf jcs;
-    buf_init_arena(&jcs, req->arena, STORE_ENTRY_MAX_OCTETS);
+    CLEANUP(buf_done) struct buf jcs;
+    buf_init(&jcs, STORE_ENTRY_MAX_OCTETS);
     TRY(intoto_put_caller_jcs(&jcs, &req->submission));
-    TRY(buf_finish(&jcs, "statement"));
     struct text key = req->idempotency_key;
     if (key.len > s->options.limits.idempotency_key_max)
         return error_field_new("idempotency_key", "longer than %zu octets",
@@ -47,6 +47,17 @@ static struct error *set_keys(struct service *s, struct service_attest *req) {
     return NULL;
 }
 
+static struct error *check(struct service *s, struct service_attest *req) {
+    const struct json_limits limits = {.depth_max = s->options.limits.json_depth_max,
+                                       .octets_max = s->options.limits.predicate_max};
+    CLEANUP(arena_done) struct arena tree;
+    arena_init(&tree, service_tree_max(limits.octets_max));
+    TRY(intoto_check(&tree, &req->submission, &limits));
+    TRY(set_keys(s, req));
+    if (req->submission.kind == INTOTO_PREDICATE_OCTETS) req->submission.tree = NULL;
+    return NULL;
+}
+
 static struct error *put_statement(struct service *s, const struct service_attest *req,
                                    struct bytes *out) {
     const struct intoto_server_fields fields = {
@@ -55,12 +66,11 @@ static struct error *put_statement(struct service *s, const struct service_attes
         .builder_id = text_of_cstr(s->builder_id),
         .received_ms = clock_unix_ms(s->options.clock),
     };
-    struct buf payload;
-    buf_init_arena(&payload, req->arena, STORE_ENTRY_MAX_OCTETS);
+    CLEANUP(buf_done) struct buf payload; /* grows by doubling: not in the request's memory */
+    buf_init(&payload, STORE_ENTRY_MAX_OCTETS);
     TRY(intoto_put_statement(&payload, &req->submission, &fields));
-    TRY(buf_finish(&payload, "statement"));
-    *out = buf_bytes(&payload);
-    return NULL;
+    *out = arena_copy(req->arena, buf_bytes(&payload));
+    return out->data == NULL ? error_nomem() : NULL;
 }
 
 /* Runs on the sequencer's thread; the request's arena is ours until `ready` was called. */
@@ -78,16 +88,13 @@ static void on_logged(struct tlog_submission *entry, struct error *err) {
 
 struct error *service_attest_begin(struct service *s, struct service_attest *req,
                                    bool *out_pending) {
-    const struct json_limits limits = {.depth_max = s->options.limits.json_depth_max,
-                                       .octets_max = s->options.limits.predicate_max};
     bool found = false;
     struct bytes payload;
     req->service = s;
     req->err = NULL;
     req->entry = (struct tlog_submission){.done = on_logged, .ctx = req};
     TRY(authorise(req));
-    TRY(intoto_check(req->arena, &req->submission, &limits));
-    TRY(set_keys(s, req));
+    TRY(check(s, req));
     TRY(service_require_serving(s));
     TRY(service_find_repeat(s, &req->entry, &found));
     if (found) {

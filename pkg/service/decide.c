@@ -8,7 +8,8 @@
 
 #include "obs/obs.h"
 
-#define INLINE_EVIDENCE_MAX ((size_t)16) /* more is work for a worker: over a millisecond */
+#define INLINE_EVIDENCE_MAX ((size_t)16)      /* more is work for a worker: over a millisecond */
+#define EVIDENCE_OCTETS_MAX ((size_t)8 << 20) /* of statements read for one decision: memory */
 #define ENVIRONMENT_MAX ((size_t)256)
 #define ATTRIBUTES_MAX ((size_t)64)
 #define ATTRIBUTE_OCTETS_MAX ((size_t)1024)
@@ -108,39 +109,53 @@ static struct error *hash_envelope(const struct store_entry *entry, struct sha25
     return NULL;
 }
 
-static struct error *read_one(struct service *s, struct arena *arena, uint64_t index,
-                              struct policy_evidence *item, struct sha256 *envelope_hash) {
-    const struct json_limits limits = {.depth_max = INTOTO_STATEMENT_DEPTH_MAX,
-                                       .octets_max = STORE_ENTRY_MAX_OCTETS};
-    struct store_entry entry;
+static struct error *read_entry(struct service *s, struct arena *arena, uint64_t index,
+                                struct store_entry *out) {
     bool found = false;
-    struct intoto_statement *st = arena_alloc(arena, sizeof *st);
-    if (st == NULL) return error_nomem();
-    TRY(store_get_entry(s->options.store, NULL, arena, index, &found, &entry));
+    TRY(store_get_entry(s->options.store, NULL, arena, index, &found, out));
     if (!found)
         return error_new(ERROR_DATA_LOSS, "entry %llu is indexed but not there",
                          (unsigned long long)index);
-    TRY(intoto_statement_parse(arena, entry.payload, &limits, st));
-    TRY(hash_envelope(&entry, envelope_hash));
+    return NULL;
+}
+
+static struct error *read_one(struct arena *arena, const struct store_entry *entry,
+                              struct policy_evidence *item, struct sha256 *envelope_hash) {
+    const struct json_limits limits = {.depth_max = INTOTO_STATEMENT_DEPTH_MAX,
+                                       .octets_max = STORE_ENTRY_MAX_OCTETS};
+    struct intoto_statement *st = arena_alloc(arena, sizeof *st);
+    if (st == NULL) return error_nomem();
+    TRY(intoto_statement_parse(arena, entry->payload, &limits, st));
+    TRY(hash_envelope(entry, envelope_hash));
     *item = (struct policy_evidence){
-        .index = index,
+        .index = entry->index,
         .statement = st,
         .signer = st->submitter_principal,
-        .logged_ms = entry.integrated_s * 1000,
-        .decision_key = entry.kind == STORE_ENTRY_DECISION,
+        .logged_ms = entry->integrated_s * 1000,
+        .decision_key = entry->kind == STORE_ENTRY_DECISION,
     };
     return NULL;
 }
 
+/* Reads from the newest back, so that what does not fit is the oldest. */
 static struct error *read_evidence(struct service *s, struct arena *arena,
                                    const struct found *found, struct decide_evidence *out) {
-    struct decide_evidence e = {.count = found->count, .cut = found->cut};
-    e.items = arena_alloc(arena, (found->count + 1) * sizeof *e.items);
-    e.envelope_hashes = arena_alloc(arena, (found->count + 1) * sizeof *e.envelope_hashes);
-    if (e.items == NULL || e.envelope_hashes == NULL) return error_nomem();
-    for (size_t i = 0; i < found->count; i++)
-        TRY(read_one(s, arena, found->indexes[i], &e.items[i], &e.envelope_hashes[i]));
-    *out = e;
+    struct policy_evidence *items = arena_alloc(arena, (found->count + 1) * sizeof *items);
+    struct sha256 *hashes = arena_alloc(arena, (found->count + 1) * sizeof *hashes);
+    size_t at = found->count, octets = 0;
+    if (items == NULL || hashes == NULL) return error_nomem();
+    while (at > 0) {
+        struct store_entry entry;
+        TRY(read_entry(s, arena, found->indexes[at - 1], &entry));
+        octets += entry.payload.len;
+        if (octets > EVIDENCE_OCTETS_MAX) break;
+        at--;
+        TRY(read_one(arena, &entry, &items[at], &hashes[at]));
+    }
+    *out = (struct decide_evidence){.items = items + at,
+                                    .envelope_hashes = hashes + at,
+                                    .count = found->count - at,
+                                    .cut = found->cut || at > 0};
     return NULL;
 }
 
@@ -155,7 +170,7 @@ static struct error *mark_cut(struct arena *arena, struct policy_outcome *outcom
         rules[i] = outcome->rules[i];
         if (rules[i].result != POLICY_FAIL) continue;
         rules[i].result = POLICY_ERROR;
-        rules[i].observed = TEXT_LIT("more evidence than limits.evidence; not all was read");
+        rules[i].observed = TEXT_LIT("more evidence than the limits allow; not all was read");
     }
     outcome->rules = rules;
     return NULL;
@@ -168,7 +183,16 @@ static struct error *own_text(struct arena *arena, struct text *t) {
     return NULL;
 }
 
-/* Copies what the outcome borrows from the policy set, which may be replaced before it is sent. */
+static struct error *own_indexes(struct arena *arena, struct policy_rule_result *rule) {
+    uint64_t *copy = arena_alloc(arena, (rule->evidence_count + 1) * sizeof *copy);
+    if (copy == NULL) return error_nomem();
+    if (rule->evidence_count > 0) memcpy(copy, rule->evidence, rule->evidence_count * sizeof *copy);
+    rule->evidence = copy;
+    return NULL;
+}
+
+/* Copies what the outcome borrows: from the memory of the evidence, and from the policy set, which
+ * may be replaced before the answer is sent. */
 static struct error *own_outcome(struct arena *arena, struct policy_outcome *outcome) {
     struct policy_rule_result *rules =
         arena_alloc(arena, (outcome->rule_count + 1) * sizeof *rules);
@@ -180,6 +204,7 @@ static struct error *own_outcome(struct arena *arena, struct policy_outcome *out
         TRY(own_text(arena, &rules[i].expected));
         TRY(own_text(arena, &rules[i].observed));
         TRY(own_text(arena, &rules[i].guidance));
+        TRY(own_indexes(arena, &rules[i]));
     }
     outcome->rules = rules;
     return own_text(arena, &outcome->guidance);
@@ -248,12 +273,14 @@ static struct policy_question question_of(const struct service_decide *req) {
 static struct error *evaluate(struct service *s, struct service_decide *req,
                               const struct policy_set *set, const struct found *found,
                               bool *out_pending) {
+    CLEANUP(arena_done) struct arena work; /* the evidence: gone when it is decided */
     struct decide_evidence evidence;
     const struct policy_question question = question_of(req);
-    TRY(read_evidence(s, req->arena, found, &evidence));
+    arena_init(&work, service_tree_max(2 * EVIDENCE_OCTETS_MAX) + STORE_ENTRY_MAX_OCTETS);
+    TRY(read_evidence(s, &work, found, &evidence));
     struct policy_outcome *outcome = &req->result.outcome;
-    TRY(policy_decide(req->arena, set, &question, evidence.items, evidence.count, outcome));
-    if (evidence.cut && outcome->decision != POLICY_ALLOW) TRY(mark_cut(req->arena, outcome));
+    TRY(policy_decide(&work, set, &question, evidence.items, evidence.count, outcome));
+    if (evidence.cut && outcome->decision != POLICY_ALLOW) TRY(mark_cut(&work, outcome));
     TRY(own_outcome(req->arena, outcome));
     count_decision(outcome);
     *out_pending = false;

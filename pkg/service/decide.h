@@ -9,7 +9,7 @@ struct decide_evidence {
     struct policy_evidence *items;
     struct sha256 *envelope_hashes; /* of each item's bare envelope; VSA inputAttestations */
     size_t count;
-    bool cut; /* more than evidence_max of one type: not all was read */
+    bool cut; /* more than evidence_max of one type, or too large: not all read */
 };
 
 /* decide_put_vsa builds the statement of the decision in the request's arena. */

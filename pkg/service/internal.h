@@ -86,6 +86,9 @@ MUST_USE struct error *service_find_repeat(struct service *s, struct tlog_submis
 /* FAILED_PRECONDITION LOG_READ_ONLY or UNAVAILABLE unless writes are taken. */
 MUST_USE struct error *service_require_serving(struct service *s);
 
+/* What the tree of a text of `octets` may take: 13 times the text at worst (an array of digits). */
+static inline size_t service_tree_max(size_t octets) { return ((size_t)64 << 10) + 16 * octets; }
+
 /* The page size that is served: 0 is the default; more than the most is the most (AIP-158). */
 static inline uint32_t service_page_size(uint32_t asked) {
     if (asked == 0) return SERVICE_PAGE_DEFAULT;

@@ -10,10 +10,12 @@ static struct error *put(const struct service *s, struct arena *arena, enum stor
     struct buf text;
     memcpy(r->key_hint, hint_of(s, kind), sizeof r->key_hint);
     r->log_id = *signer_log_id(s->options.signer);
-    /* Two base64 texts and 64 hashes; sized so that it is written without growing. */
+    /* Two base64 texts, the proof's hashes, the note with its newlines escaped, and names: a bound
+     * that is close, so that a large receipt takes no more than it has. */
     size_t size = base64_len(r->payload.len) + base64_len(r->leaf.len) + (size_t)3 * 1024 +
                   r->proof.count * 48 + r->checkpoint_v1.len * 2;
-    buf_init_arena(&text, arena, SERVICE_RECEIPT_MAX);
+    if (size > SERVICE_RECEIPT_MAX) size = SERVICE_RECEIPT_MAX;
+    buf_init_arena(&text, arena, size);
     if (buf_reserve(&text, size) == NULL) return buf_finish(&text, "receipt");
     bundle_put_receipt(&text, r);
     TRY(buf_finish(&text, "receipt"));

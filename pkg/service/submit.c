@@ -2,6 +2,7 @@
 #include "store/terms.h"
 
 #define ENVELOPE_TYPE BYTES_LIT(DSSE_INTOTO_TYPE)
+#define TERMS_MAX ((size_t)8 << 20) /* of LINEAGE_EDGES_MAX edges and what they are made from */
 
 struct error *service_require_serving(struct service *s) {
     char why[256];
@@ -9,6 +10,53 @@ struct error *service_require_serving(struct service *s) {
     enum reason reason =
         tlog_state(s->options.tlog) == TLOG_FAILED ? REASON_ROUND_FAILED : REASON_LOG_READ_ONLY;
     return error_reason_new(reason, "%s", why);
+}
+
+/* --- terms, copied out of the tree that they were read from */
+
+static struct error *copy_text(struct arena *arena, struct text *t) {
+    struct bytes copy = arena_copy(arena, bytes_of_text(*t));
+    *t = (struct text){(const char *)copy.data, copy.len};
+    return copy.data == NULL ? error_nomem() : NULL;
+}
+
+static struct error *copy_texts(struct arena *arena, const struct text **list, size_t count) {
+    struct text *copy = arena_alloc(arena, (count + 1) * sizeof *copy);
+    if (copy == NULL) return error_nomem();
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = (*list)[i];
+        TRY(copy_text(arena, &copy[i]));
+    }
+    *list = copy;
+    return NULL;
+}
+
+static struct error *copy_edges(struct arena *arena, struct store_terms *terms) {
+    struct lineage_edge *copy = arena_alloc(arena, (terms->edge_count + 1) * sizeof *copy);
+    if (copy == NULL) return error_nomem();
+    for (size_t i = 0; i < terms->edge_count; i++) {
+        copy[i] = terms->edges[i];
+        TRY(copy_text(arena, &copy[i].from));
+        TRY(copy_text(arena, &copy[i].to));
+        TRY(copy_text(arena, &copy[i].to_name));
+    }
+    terms->edges = copy;
+    return NULL;
+}
+
+static struct error *read_terms(struct arena *arena, struct bytes payload,
+                                struct store_terms *out) {
+    CLEANUP(arena_done) struct arena tree;
+    struct store_terms terms;
+    arena_init(&tree, service_tree_max(payload.len) + TERMS_MAX);
+    TRY(store_terms_of_payload(&tree, payload, &terms));
+    TRY(copy_text(arena, &terms.predicate_type));
+    TRY(copy_text(arena, &terms.submitter));
+    TRY(copy_texts(arena, &terms.subjects, terms.subject_count));
+    TRY(copy_texts(arena, &terms.materials, terms.material_count));
+    TRY(copy_edges(arena, &terms));
+    *out = terms;
+    return NULL;
 }
 
 struct error *service_sign_entry(struct service *s, struct arena *arena, enum store_entry_kind kind,
@@ -19,7 +67,7 @@ struct error *service_sign_entry(struct service *s, struct arena *arena, enum st
     struct dsse_envelope *env = arena_alloc(arena, sizeof *env);
     struct buf leaf;
     if (sig == NULL || env == NULL) return error_nomem();
-    TRY(store_terms_of_payload(arena, payload, &entry->terms)); /* what is refused is not signed */
+    TRY(read_terms(arena, payload, &entry->terms)); /* what is refused is not signed */
     TRY(signer_sign_statement(s->options.signer, purpose, payload, sig));
     env->payload_type = ENVELOPE_TYPE;
     env->payload = payload;

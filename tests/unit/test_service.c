@@ -54,6 +54,39 @@ START_TEST(test_documents_are_signed_as_sent) {
 }
 END_TEST
 
+/* The limits of a document and of a call's memory go together, whatever the document holds: here
+ * nothing but digits, whose tree is 13 times the text. */
+START_TEST(test_the_largest_document_fits_into_a_calls_memory) {
+    struct rig rig;
+    struct call c;
+    struct bundle_verification v;
+    size_t size = SERVICE_LIMITS_DEFAULT.predicate_max;
+    char *json = alloc_zero(1, size + 2);
+    rig_init(&rig);
+    rig_open(&rig);
+    memset(json, ' ', size);
+    memcpy(json, "{\"a\":[0", 7);
+    for (size_t at = 7; at + 4 <= size; at += 2) memcpy(json + at, ",0", 2);
+    memcpy(json + size - 2, "]}", 2);
+    call_init(&c, &ci);
+    arena_done(&c.arena);
+    arena_init(&c.arena, (size_t)8 << 20);
+    call_document(&c, 1, TYPE, json);
+    ok(call_run(&rig, &c));
+    struct arena whole;
+    arena_init(&whole, (size_t)256 << 20);
+    rig_verify(&rig, &whole, c.out.receipt, &v);
+    arena_done(&whole);
+    json[size - 1] = ' ';
+    json[size] = '}';
+    call_document(&c, 1, TYPE, json);
+    fails_field(call_run(&rig, &c), "json_bytes");
+    alloc_free(json);
+    call_done(&c);
+    rig_done(&rig);
+}
+END_TEST
+
 /* --- repeats */
 
 static void expect_same(const struct call *a, const struct call *b) {
@@ -474,6 +507,7 @@ static Suite *service_suite(void) {
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_an_attestation_gives_a_receipt_that_verifies_offline);
     tcase_add_test(tc, test_documents_are_signed_as_sent);
+    tcase_add_test(tc, test_the_largest_document_fits_into_a_calls_memory);
     tcase_add_test(tc, test_the_same_submission_gives_the_same_receipt);
     tcase_add_test(tc, test_a_given_key_holds_for_ever_and_for_its_content_alone);
     tcase_add_test(tc, test_idempotency_keys_are_bounded);
