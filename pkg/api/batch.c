@@ -34,11 +34,8 @@ static struct error *status_of(struct api_batch *b, const struct error *err,
     struct api_call *c = b->call;
     struct rpc_status public;
     rpc_status_public(err, rpc_call_request_id(c->rpc), &public);
-    struct msg_status status = {.code = (int)public.code,
-                                .message = bytes_of_cstr(public.message),
-                                .reason = reason_name(error_reason(err)),
-                                .field = error_field(err),
-                                .field_description = public.message};
+    struct msg_status status;
+    rpc_status_details(err, &public, &status);
     struct buf wire;
     buf_init_arena(&wire, &b->results, (size_t)64 << 10);
     msg_put_status(&wire, &status);
@@ -90,6 +87,14 @@ static void end(struct api_batch *b) {
 
 static size_t under_way(const struct api_batch *b) { return b->begun - b->done; }
 
+static struct error *begin_one(struct api_batch *b, struct api_batch_item *item,
+                               bool *out_pending) {
+    if (rpc_call_cancelled(b->call->rpc)) {
+        return error_new(ERROR_CANCELLED, "nobody waits for the batch any more");
+    }
+    return b->kind->begin(b->call, item, out_pending);
+}
+
 static void begin_some(struct api_batch *b) {
     for (size_t n = 0; n < BEGIN_PER_TURN && b->begun < b->count; n++) {
         if (under_way(b) >= b->kind->window) return;
@@ -98,7 +103,7 @@ static void begin_some(struct api_batch *b) {
         item->index = b->begun++;
         arena_init(&item->arena, API_ITEM_MEMORY_MAX);
         bool pending = false;
-        struct error *err = b->kind->begin(b->call, item, &pending);
+        struct error *err = begin_one(b, item, &pending);
         if (err != NULL || !pending) settle(b, item, err);
     }
 }

@@ -82,10 +82,4 @@ void respond_end(struct rpc_call *call, const struct error *err);
 /* respond_unsupported refuses a content type that is none of ours: HTTP 415. */
 void respond_unsupported(struct http_exchange *x);
 
-/* status.c */
-/* status_details fills what else than code and message a client is told; borrows from `err` and
- * `status`. */
-void status_details(const struct error *err, const struct rpc_status *status,
-                    struct msg_status *out);
-
 #endif

@@ -67,7 +67,7 @@ static void put_status(struct rpc_call *call, struct trailers *t, const struct e
     struct rpc_status status;
     struct msg_status details;
     rpc_status_public(err, call->request_id, &status);
-    status_details(err, &status, &details);
+    rpc_status_details(err, &status, &details);
     static const char *const numbers[] = {"0", "1",  "2",  "3",  "4",  "5",  "6",  "7", "8",
                                           "9", "10", "11", "12", "13", "14", "15", "16"};
     add(t, HTTP_FIELD("grpc-status", bytes_of_cstr(numbers[status.code])));
@@ -108,7 +108,7 @@ static void put_error_json(struct rpc_call *call, struct buf *out, const struct 
     struct rpc_status status;
     struct msg_status details;
     rpc_status_public(err, call->request_id, &status);
-    status_details(err, &status, &details);
+    rpc_status_details(err, &status, &details);
     struct json_writer w = json_writer_of(out);
     json_object_begin(&w);
     json_key(&w, "code");

@@ -95,4 +95,10 @@ struct rpc_status {
 };
 void rpc_status_public(const struct error *err, const char *request_id, struct rpc_status *out);
 
+/* rpc_status_details adds the details, for a status inside a message (an item of a batch) too.
+ * `out` borrows from `err` and `status`. */
+struct msg_status;
+void rpc_status_details(const struct error *err, const struct rpc_status *status,
+                        struct msg_status *out);
+
 #endif

@@ -59,8 +59,8 @@ void rpc_status_public(const struct error *err, const char *request_id, struct r
     }
 }
 
-void status_details(const struct error *err, const struct rpc_status *status,
-                    struct msg_status *out) {
+void rpc_status_details(const struct error *err, const struct rpc_status *status,
+                        struct msg_status *out) {
     enum reason reason = error_reason(err);
     *out = (struct msg_status){
         .code = (int)status->code,

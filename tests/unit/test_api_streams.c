@@ -258,6 +258,29 @@ START_TEST(test_a_watch_from_beyond_the_end_waits) {
 }
 END_TEST
 
+START_TEST(test_a_slow_reader_is_waited_for_and_misses_nothing) {
+    /* Twice what a stream's window takes in. */
+    enum { N = 400 };
+    static struct stream s;
+    s = watch_stream("{}", w.token.text, N);
+    for (unsigned i = 0; i < N / 2; i++) submit(i, "https://t.test/v1");
+    (void)pthread_mutex_init(&s.lock, NULL);
+    (void)pthread_mutex_lock(&s.lock); /* the reader stops at its first message */
+    arena_init(&s.arena, MEMORY_MAX);
+    (void)pthread_cond_init(&s.changed, NULL);
+    ck_assert_int_eq(pthread_create(&s.thread, NULL, run_stream, &s), 0);
+    for (unsigned i = N / 2; i < N; i++) submit(i, "https://t.test/v1"); /* others are served */
+    (void)pthread_mutex_unlock(&s.lock);
+    stream_join(&s);
+    for (size_t i = 0; i < N; i++) {
+        char index[16];
+        (void)snprintf(index, sizeof index, "%zu", i);
+        ck_assert_str_eq(watched(&s, i, "attestation.index"), index);
+    }
+    stream_done(&s);
+}
+END_TEST
+
 /* --- health */
 
 static const char *health(const char *service) {
@@ -522,6 +545,7 @@ static Suite *streams_suite(void) {
     tcase_add_test(tc, test_watchers_that_go_away_leave_the_log_alone);
     tcase_add_test(tc, test_a_watch_past_its_deadline_ends);
     tcase_add_test(tc, test_a_watch_from_beyond_the_end_waits);
+    tcase_add_test(tc, test_a_slow_reader_is_waited_for_and_misses_nothing);
     tcase_add_test(tc, test_health_by_service);
     tcase_add_test(tc, test_health_watch_tells_the_state_at_once);
     tcase_add_test(tc, test_reflection_answers_each_message_in_turn);
