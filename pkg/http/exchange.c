@@ -46,9 +46,16 @@ static void unlink_exchange(struct http_exchange *x) {
     if (c->exchange_count == 0 && c->net != NULL) net_conn_busy(c->net, false);
 }
 
+/* What waits is counted for the exchange's connection and for the server. */
+static void count_waiting(struct http_exchange *x, size_t more, size_t less) {
+    if (x->conn != NULL) x->conn->response_held += more - less; /* modulo 2^64: a difference */
+    (void)atomic_fetch_add(&x->port->server->response_held, more - less);
+}
+
 static void free_if_done(struct http_exchange *x) {
     if (x->attached || !x->released) return;
     struct http_port *p = x->port;
+    count_waiting(x, 0, exchange_waiting(x));
     unlink_exchange(x);
     arena_done(&x->arena);
     buf_done(&x->out);
@@ -305,6 +312,18 @@ void http_respond_only(struct http_exchange *x, int status, const struct http_fi
     respond(x, status, fields, field_count, true);
 }
 
+static bool may_wait(const struct http_exchange *x, size_t len) {
+    const struct http_limits *l = &x->port->server->limits;
+    return x->conn->response_held + len <= l->connection_response_max &&
+           atomic_load(&x->port->server->response_held) + len <= l->total_response_max;
+}
+
+/* give_up resets the stream; the handler is told by on_aborted when that has come about. */
+static void give_up(struct http_exchange *x) {
+    x->broken = true;
+    x->conn->protocol->reset(x);
+}
+
 void http_write(struct http_exchange *x, struct bytes data) {
     ASSERT(x->responded && !x->ended);
     if (!can_send(x) || x->head_method) return;
@@ -314,21 +333,26 @@ void http_write(struct http_exchange *x, struct bytes data) {
         x->out.len -= x->out_sent;
         x->out_sent = 0;
     }
-    buf_put(&x->out, data);
-    struct error *err = buf_finish(&x->out, "a response that waits");
-    if (err != NULL) {
-        error_ignore(err, "the peer sees the stream reset; the handler is told by on_aborted");
-        x->broken = true;
-        x->conn->protocol->reset(x);
+    if (!may_wait(x, data.len)) {
+        give_up(x);
         return;
     }
-    if (!http_writable(x)) x->want_writable = true;
+    buf_put(&x->out, data);
+    if (x->out.failed) {
+        give_up(x);
+        return;
+    }
+    count_waiting(x, data.len, 0);
+    if (!http_writable(x)) x->want_writable = x->conn->writable_owed = true;
     x->conn->protocol->resume(x);
 }
 
 size_t exchange_waiting(const struct http_exchange *x) { return x->out.len - x->out_sent; }
 bool http_writable(const struct http_exchange *x) {
-    return exchange_waiting(x) < HTTP_WRITABLE_BYTES;
+    size_t waiting = exchange_waiting(x);
+    if (waiting == 0) return true;
+    return waiting < HTTP_WRITABLE_BYTES && x->conn != NULL &&
+           x->conn->response_held < x->port->server->limits.connection_response_soft;
 }
 
 /* copy_trailers keeps the trailers until the body has left. */
@@ -378,6 +402,7 @@ size_t exchange_take(struct http_exchange *x, uint8_t *out, size_t max) {
     if (n == 0) return 0;
     memcpy(out, x->out.data + x->out_sent, n);
     x->out_sent += n;
+    count_waiting(x, 0, n);
     x->send_ms = net_loop_now_ms(x->port->loop);
     if (exchange_waiting(x) == 0) {
         x->out_sent = 0;
@@ -386,11 +411,25 @@ size_t exchange_take(struct http_exchange *x, uint8_t *out, size_t max) {
     return n;
 }
 
-void exchange_tell_writable(struct http_exchange *x) {
-    if (!x->want_writable || !http_writable(x)) return;
+static void tell_writable(struct http_exchange *x) {
     x->want_writable = false;
     if (x->released || x->ended || x->aborted || x->handler->on_writable == NULL) return;
     x->handler->on_writable(x->handler->ctx, x);
+}
+
+void conn_tell_writable(struct http_conn *c) {
+    if (!c->writable_owed) return;
+    c->writable_owed = false;
+    struct http_exchange *next = NULL;
+    for (struct http_exchange *x = c->exchanges; x != NULL; x = next) {
+        next = x->next; /* the handler may release x, and x alone */
+        if (!x->want_writable) continue;
+        if (http_writable(x)) {
+            tell_writable(x);
+        } else {
+            c->writable_owed = true;
+        }
+    }
 }
 
 /* --- the end */

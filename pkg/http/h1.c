@@ -167,7 +167,7 @@ static void h1_on_writable(void *ctx) {
     if (!x->responded) return;
     if (!h->head_sent && !send_head(h, x)) return;
     while (exchange_waiting(x) > 0 && net_conn_room(h->base.net) > 0) send_piece(h, x);
-    exchange_tell_writable(x);
+    conn_tell_writable(&h->base);
     if (h->x != x || !x->ended || exchange_waiting(x) > 0) return;
     if (h->chunks) net_conn_write(h->base.net, BYTES_LIT("0\r\n\r\n"));
     served(h);

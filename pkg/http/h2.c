@@ -5,13 +5,14 @@
 #include "http/h2_common.h"
 #include "http/internal.h"
 
+#define FIRST_UNKNOWN_FRAME 10 /* after CONTINUATION */
+
 struct h2 {
     struct http_conn base; /* first: a http_conn of this protocol is a struct h2 */
     nghttp2_session *session;
     struct guard resets;     /* RST_STREAM received */
     struct guard own_resets; /* RST_STREAM sent, and frames refused */
     struct guard control;    /* frames without useful work */
-    bool writable_owed;      /* some exchange wants on_writable */
     bool failed;             /* the session is broken: only closing is left */
 };
 
@@ -156,6 +157,17 @@ static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame
     return 0;
 }
 
+/* Frames of unknown types are ignored, as RFC 9113 4.1 asks; only frames of types that we say we
+ * want come by on_begin_frame, where they are counted. */
+static int ignore_extension(nghttp2_session *session, void **payload, const nghttp2_frame_hd *hd,
+                            void *user) {
+    (void)session;
+    (void)payload;
+    (void)hd;
+    (void)user;
+    return NGHTTP2_ERR_CANCEL;
+}
+
 /* --- what goes out */
 
 static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
@@ -182,10 +194,9 @@ static int on_frame_sent(nghttp2_session *session, const nghttp2_frame *frame, v
 
 static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *out, size_t max,
                          uint32_t *flags, nghttp2_data_source *source, void *user) {
-    struct h2 *h = user;
+    (void)user;
     struct http_exchange *x = source->ptr;
     size_t n = exchange_take(x, out, max);
-    if (x->want_writable) h->writable_owed = true;
     if (exchange_waiting(x) > 0) return (ssize_t)n;
     if (!x->ended) {
         x->deferred = n == 0;
@@ -289,15 +300,6 @@ static void h2_on_data(void *ctx, struct bytes data) {
     net_conn_wake(h->base.net);
 }
 
-static void tell_writable(struct h2 *h) {
-    h->writable_owed = false;
-    struct http_exchange *next = NULL;
-    for (struct http_exchange *x = h->base.exchanges; x != NULL; x = next) {
-        next = x->next; /* the handler may release x, and x alone */
-        exchange_tell_writable(x);
-    }
-}
-
 /* A drained connection is over when its streams are. */
 static bool is_over(const struct h2 *h) {
     if (h->failed) return true;
@@ -315,7 +317,7 @@ static void h2_on_writable(void *ctx) {
         if (n <= 0) break;
         net_conn_write(net, (struct bytes){data, (size_t)n});
     }
-    if (h->writable_owed) tell_writable(h);
+    conn_tell_writable(&h->base);
     /* A peer that does not read is not read from either: its frames make no more answers. */
     if (net_conn_room(net) == 0) {
         net_conn_pause(net);
@@ -360,6 +362,10 @@ static int make_session(struct h2 *h, nghttp2_session_callbacks *cb, nghttp2_opt
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
     nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
+    nghttp2_session_callbacks_set_unpack_extension_callback(cb, ignore_extension);
+    for (int type = FIRST_UNKNOWN_FRAME; type <= UINT8_MAX; type++) {
+        nghttp2_option_set_user_recv_extension_type(o, (uint8_t)type);
+    }
     nghttp2_option_set_no_auto_window_update(o, 1);
     nghttp2_option_set_no_closed_streams(o, 1); /* keeps no memory of streams that are over */
     nghttp2_option_set_max_outbound_ack(o, l->acks_max);

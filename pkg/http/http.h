@@ -84,7 +84,12 @@ struct http_limits {
     uint32_t head_ms;           /* a head must be complete: slow heads, CONTINUATION that stops */
     uint32_t send_ms;           /* a response must come along: readers that open no window */
     size_t response_max;        /* octets of one response that wait for the peer */
-    uint32_t resets_burst;      /* resets by the peer: rapid reset, before it costs work */
+    size_t connection_response_soft; /* octets of a connection's responses beyond which only
+                                        exchanges with nothing waiting are writable: many streams
+                                        that nobody reads */
+    size_t connection_response_max;  /* beyond which a write resets its exchange */
+    size_t total_response_max;       /* the same over all connections of the server */
+    uint32_t resets_burst;           /* resets by the peer: rapid reset, before it costs work */
     uint32_t resets_per_s;
     uint32_t own_resets_burst; /* resets that the peer made us send: MadeYouReset
                                   (CVE-2025-8671), which nghttp2 1.52 does not count */
@@ -158,11 +163,12 @@ void http_respond(struct http_exchange *x, int status, const struct http_field *
 void http_respond_only(struct http_exchange *x, int status, const struct http_field *fields,
                        size_t field_count);
 
-/* http_write queues octets of the body (copied). More than response_max waiting, or no memory,
- * resets the exchange. */
+/* http_write queues octets of the body (copied). Over the limits of what may wait, or without
+ * memory, it resets the exchange: the handler is told by on_aborted. */
 void http_write(struct http_exchange *x, struct bytes data);
 
-/* http_writable says that less than 64 KiB wait. */
+/* http_writable says that more may be written: nothing waits, or less than 64 KiB and the
+ * connection is under its soft limit. */
 bool http_writable(const struct http_exchange *x);
 
 /* http_end ends the response; trailers (at most 30 fields) are sent on HTTP/2 alone. */

@@ -19,7 +19,8 @@ struct http_server {
     struct http_limits limits;
     struct http_route *routes; /* owned */
     size_t route_count;
-    atomic_size_t body_held; /* octets, over all ports */
+    atomic_size_t body_held;     /* octets, over all ports */
+    atomic_size_t response_held; /* the same of responses that wait */
     atomic_uint ports;
 };
 
@@ -63,6 +64,8 @@ struct http_conn {
     struct http_exchange *exchanges; /* attached, or not yet released */
     size_t exchange_count;
     size_t body_held;
+    size_t response_held;  /* octets of responses that wait */
+    bool writable_owed;    /* some exchange wants on_writable */
     uint64_t head_from_ms; /* when the unfinished head began; 0: there is none */
 };
 
@@ -126,8 +129,8 @@ void exchange_end(struct http_exchange *x);
 /* exchange_take moves up to `max` octets of the response's body to `out`; returns how many. */
 size_t exchange_take(struct http_exchange *x, uint8_t *out, size_t max);
 size_t exchange_waiting(const struct http_exchange *x);
-/* exchange_tell_writable runs on_writable if it is owed and there is room. */
-void exchange_tell_writable(struct http_exchange *x);
+/* conn_tell_writable runs on_writable of the exchanges to which it is owed and that have room. */
+void conn_tell_writable(struct http_conn *c);
 /* exchange_detach ends the protocol's use of `x`, and tells the handler if it was not done. */
 void exchange_detach(struct http_exchange *x);
 /* exchange_answer answers with a short text, in place of a handler. */

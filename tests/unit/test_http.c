@@ -107,6 +107,31 @@ START_TEST(test_h2_bodies_of_one_connection_are_bounded) {
 }
 END_TEST
 
+START_TEST(test_h2_responses_over_the_limits_are_reset) {
+    static const uint8_t body[200000];
+    for (int i = 0; i < 3; i++) {
+        setup();
+        if (i == 0) limits.response_max = 100000;
+        if (i == 1) limits.connection_response_max = 100000;
+        if (i == 2) limits.total_response_max = 100000;
+        struct world w = {0};
+        open_world(&w, true);
+        open_client(&w);
+        struct call c = {.w = &w};
+        run_call(&c, "POST", "/echo", (struct bytes){body, sizeof body});
+        ck_assert_msg(c.failed, "limit %d", i);
+        ck_assert_uint_eq(app.open, 0);
+        struct call small = {.w = &w};
+        run_call(&small, "POST", "/echo", (struct bytes){body, 1000});
+        ck_assert_int_eq(small.status, 200);
+        ck_assert_uint_eq(small.body.len, 1000);
+        buf_done(&c.body);
+        buf_done(&small.body);
+        close_world(&w);
+    }
+}
+END_TEST
+
 START_TEST(test_h2_a_large_head_is_refused) {
     struct world w = {0};
     open_world(&w, true);
@@ -320,6 +345,7 @@ static Suite *http_suite(void) {
     tcase_add_test(tc, test_h2_many_streams_and_large_bodies_share_a_connection);
     tcase_add_test(tc, test_h2_strangers_get_little_room_for_bodies);
     tcase_add_test(tc, test_h2_bodies_of_one_connection_are_bounded);
+    tcase_add_test(tc, test_h2_responses_over_the_limits_are_reset);
     tcase_add_test(tc, test_h2_a_large_head_is_refused);
     tcase_add_test(tc, test_h2_a_cancelled_call_is_told_and_its_work_still_counts);
     tcase_add_test(tc, test_h2_cancelling_at_any_moment_is_safe);
