@@ -11,10 +11,12 @@
 
 struct bench;
 
-/* A response kept for checking after the run: checking meanwhile would disturb it. */
+/* A response kept for checking after the run: checking meanwhile would disturb it. Of more than
+ * there is room for, the latest stay. */
 struct sample {
     uint64_t sequence;
-    struct bytes message; /* owned by the bench's arena */
+    uint8_t *octets; /* owned; NULL: none */
+    size_t len;
 };
 
 /* What is asked, and how an answer is judged. */

@@ -150,10 +150,10 @@ static void send_due(struct engine *e) {
 
 /* --- answers */
 static void keep_sample(struct bench *b, uint64_t sequence, struct bytes message) {
-    if (sequence % BENCH_SAMPLE_EVERY != 0 || b->sample_count == BENCH_SAMPLES_MAX) return;
-    struct bytes copy = arena_copy(&b->cli->arena, message);
-    if (copy.data == NULL) return;
-    b->samples[b->sample_count++] = (struct sample){sequence, copy};
+    if (sequence % BENCH_SAMPLE_EVERY != 0) return;
+    struct sample *s = &b->samples[sequence / BENCH_SAMPLE_EVERY % BENCH_SAMPLES_MAX];
+    alloc_free(s->octets);
+    *s = (struct sample){sequence, alloc_copy(message.data, message.len), message.len};
 }
 
 static void on_message(void *ctx, struct rpc_client_call *call, struct bytes message) {

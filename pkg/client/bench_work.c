@@ -158,8 +158,9 @@ static struct error *prepare_submit(struct bench *b) {
 }
 
 static struct error *unpack(struct bench *b, struct arena *arena, const struct method *m,
-                            struct bytes wire, const struct ProtobufCMessage **out) {
+                            const struct sample *s, const struct ProtobufCMessage **out) {
     const struct msg_limits limits = MSG_LIMITS_DEFAULT;
+    const struct bytes wire = {s->octets, s->len};
     struct ProtobufCMessage *message = NULL;
     TRY(msg_unpack(b->cli->schema, arena, m->response, wire, &limits, &message));
     *out = message;
@@ -183,7 +184,7 @@ static struct error *check_receipt(struct bench *b, struct arena *arena, uint64_
 static struct error *check_submit_in(struct bench *b, struct arena *arena, const struct sample *s,
                                      bool *out_good) {
     const struct ProtobufCMessage *m = NULL;
-    TRY(unpack(b, arena, &attest, s->message, &m));
+    TRY(unpack(b, arena, &attest, s, &m));
     const Attestd__V1__AttestResponse *r = (const Attestd__V1__AttestResponse *)m;
     return check_receipt(b, arena, s->sequence, r->receipt, out_good);
 }
@@ -257,7 +258,7 @@ static struct error *prepare_gate(struct bench *b) {
 static struct error *check_gate_in(struct bench *b, struct arena *arena, const struct sample *s,
                                    bool *out_good) {
     const struct ProtobufCMessage *m = NULL;
-    TRY(unpack(b, arena, &decide, s->message, &m));
+    TRY(unpack(b, arena, &decide, s, &m));
     const Attestd__V1__DecideResponse *r = (const Attestd__V1__DecideResponse *)m;
     *out_good = r->decision == ATTESTD__V1__DECIDE_RESPONSE__DECISION__ALLOW ||
                 r->decision == ATTESTD__V1__DECIDE_RESPONSE__DECISION__DENY;
@@ -339,7 +340,7 @@ static bool is_about(const Attestd__V1__Attestation *a, const char *digest) {
 static struct error *check_read_in(struct bench *b, struct arena *arena, const struct sample *s,
                                    bool *out_good) {
     const struct ProtobufCMessage *m = NULL;
-    TRY(unpack(b, arena, &list, s->message, &m));
+    TRY(unpack(b, arena, &list, s, &m));
     const Attestd__V1__ListResponse *r = (const Attestd__V1__ListResponse *)m;
     *out_good = r->n_attestations > 0;
     for (size_t i = 0; i < r->n_attestations; i++)

@@ -97,16 +97,11 @@ static void print_node(struct cli *cli, const Attestd__V1__TraceResponse *t, cha
 
 static void print_edge(struct cli *cli, const Attestd__V1__TraceResponse *t,
                        const Attestd__V1__Edge *e) {
-    cli_say(cli, "  ");
-    print_node(cli, t, e->from_digest);
-    cli_say(cli, "\n      ");
-    cli_put(cli->io->out, bytes_of_cstr(e->kind));
-    cli_say(cli, " ");
-    print_node(cli, t, e->to_digest);
-    cli_say(cli, "\n      ");
     char by[96];
-    (void)snprintf(by, sizeof by, "%.64s by entry %llu", e->assurance,
+    (void)snprintf(by, sizeof by, "  %.48s, entry %llu", e->assurance,
                    (unsigned long long)e->index);
+    cli_say(cli, "  %-12.32s ", e->kind);
+    print_node(cli, t, e->to_digest);
     cli_colour(cli, COLOUR_DIM, by);
     cli_say(cli, "\n");
 }
@@ -114,10 +109,17 @@ static void print_edge(struct cli *cli, const Attestd__V1__TraceResponse *t,
 /* Sorts the nodes: only their names are wanted here. */
 static void print_for_people(struct cli *cli, const Attestd__V1__TraceResponse *t,
                              const char *digest) {
+    const char *from = "";
     qsort(t->nodes, t->n_nodes, sizeof *t->nodes, by_digest);
-    cli_say(cli, "%s\n", digest);
-    for (size_t i = 0; i < t->n_edges; i++) print_edge(cli, t, t->edges[i]);
-    if (t->n_edges == 0) cli_say(cli, "  nothing is known about where it came from or went to\n");
+    for (size_t i = 0; i < t->n_edges; i++) {
+        if (strcmp(from, t->edges[i]->from_digest) != 0) {
+            print_node(cli, t, t->edges[i]->from_digest);
+            cli_say(cli, "\n");
+        }
+        from = t->edges[i]->from_digest;
+        print_edge(cli, t, t->edges[i]);
+    }
+    if (t->n_edges == 0) cli_say(cli, "nothing is known about %s\n", digest);
     cli_say(cli, "%zu digests, %zu edges, complete up to tree size %llu%s\n", t->n_nodes,
             t->n_edges, (unsigned long long)t->tree_size,
             t->truncated ? "; CUT SHORT by a bound: there is more (--depth)" : "");

@@ -1,4 +1,6 @@
 /* attest verify: a receipt, checked without a network. */
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "client/trust.h"
 #include "codec/codec.h"
@@ -81,7 +83,9 @@ static void print_for_people(struct verifying *v) {
     cli_say(cli, "\n");
     cli_field(cli, "logged", bytes_of_cstr(cli_time(&cli->arena, r->integrated_s * 1000)));
     cli_field(cli, "says", bytes_of_text(r->statement.predicate_type));
-    cli_field(cli, "about", bytes_of_cstr(v->subject.digest));
+    char about[80];
+    (void)snprintf(about, sizeof about, "sha256:%s", v->subject.digest);
+    cli_field(cli, "about", bytes_of_cstr(about));
     cli_field(cli, "submitted", bytes_of_text(r->statement.submitter_principal));
     if (r->statement.builder_id.len > 0)
         cli_field(cli, "builder", bytes_of_text(r->statement.builder_id));

@@ -19,8 +19,7 @@ static const struct method get_consistency = {
 
 static void say_why(char why[256], const char *text) { (void)snprintf(why, 256, "%s", text); }
 
-/* One form of a checkpoint, signed by a key of `algorithm` under the name that its first line has.
- */
+/* One form of a checkpoint, signed under the log's name by one of its keys of `algorithm`. */
 static struct error *check_form(struct arena *arena, const struct trust *trust, struct bytes text,
                                 enum key_algorithm algorithm, struct checkpoint *out,
                                 bool *out_good) {
@@ -30,7 +29,7 @@ static struct error *check_form(struct arena *arena, const struct trust *trust, 
     TRY(checkpoint_parse(note.text, algorithm == KEY_ED25519, out));
     for (size_t i = 0; i < trust->log_count && !*out_good; i++) {
         if (public_key_algorithm(trust->logs[i].key) != algorithm) continue;
-        TRY(note_verify(&note, out->origin, trust->logs[i].key, out_good));
+        TRY(note_verify(&note, trust->origin, trust->logs[i].key, out_good));
     }
     return NULL;
 }
@@ -58,7 +57,7 @@ struct error *head_check(struct arena *arena, const struct trust *trust, struct 
     return NULL;
 }
 
-/* SPEC c2sp tlog-checkpoint: the origin. The v1 form's is "<origin> - <tree id>". */
+/* The v1 form is signed under the log's name; its first line is "<name> - <tree id>". */
 static bool is_v1_origin(struct bytes name, struct bytes origin) {
     const struct bytes dash = BYTES_LIT(" - ");
     if (!bytes_start_with(name, origin)) return false;

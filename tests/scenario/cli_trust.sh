@@ -1,0 +1,58 @@
+#!/bin/sh
+# Trust is pinned at first fetch. A server with other keys under the same name is not believed; keys
+# that are added are said and saved.
+. tests/scenario/lib
+cd "$work/cwd"
+echo a >a.bin
+
+start_server "$work/data1" --listen 127.0.0.1:0
+port=${listen##*:}
+expect 0 "$attest" trust
+file=$(sed -n 1p "$work/out")
+keys=$(sed -n 2p "$work/out")
+[ "$keys" = "$file.keys.json" ] && [ -s "$file" ] && [ -s "$keys" ] || fail "trust saves two files"
+cp "$file" saved.json
+cp "$keys" saved.json.keys.json
+expect 0 "$attest" trust # again: the same
+expect 0 "$attest" trust --out here.json
+[ -s here.json ] && [ -s here.json.keys.json ] || fail "--out saves two files"
+expect 0 "$attest" trust --out -
+json 'd["mediaType"].startswith("application/vnd.dev.sigstore.trustedroot")'
+expect 0 "$attest" trust --key
+said out "BEGIN PUBLIC KEY"
+expect 0 "$attest" trust --log-vkey
+[ "$(wc -l <"$work/out")" -eq 1 ] || fail "a verifier key is one line"
+expect 0 "$attest" provenance a.bin --build-type https://b.example/v1 --out receipt.json
+admin=$ATTEST_TOKEN_FILE ca=$ATTEST_CA
+
+# an addition: what was saved is a part of what is fetched
+python3 - "$keys" <<'PY'
+import json, sys
+d = json.load(open(sys.argv[1]))
+d["keys"] = [k for k in d["keys"] if k["purpose"] == "attestation"]
+json.dump(d, open(sys.argv[1], "w"), separators=(",", ":"))
+PY
+expect 0 "$attest" trust
+said err "decision key"
+said err "was added"
+cmp "$keys" saved.json.keys.json || fail "the addition was not saved"
+stop_server
+
+# another server takes its place: own keys, own certificates
+start_server "$work/data2" --listen "127.0.0.1:$port"
+expect 1 "$attest" trust
+said err "was dropped"
+cmp "$file" saved.json && cmp "$keys" saved.json.keys.json || fail "the pin was changed"
+expect 2 "$attest" provenance a.bin --build-type https://b.example/v2 --out bad.json
+[ ! -e bad.json ] || fail "an unverified receipt was written"
+expect 2 "$attest" get 0
+expect 2 "$attest" gate a.bin --environment production
+expect 1 "$attest" log checkpoint
+expect 1 "$attest" log monitor --once
+cmp "$file" saved.json && cmp "$keys" saved.json.keys.json || fail "the pin was changed"
+# with the first one's certificates it is not even talked to
+ATTEST_CA=$ca expect 2 "$attest" list a.bin --timeout 2s
+stop_server
+
+# what was verified before still is
+ATTEST_TOKEN_FILE=$admin expect 0 "$attest" verify a.bin --receipt receipt.json --trust saved.json
