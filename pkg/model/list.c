@@ -140,7 +140,7 @@ static struct error *add_folder(struct walk *w, struct text path) {
 
 static struct error *see_entry(void *ctx, const struct model_entry *entry) {
     struct walk *w = ctx;
-    struct text path;
+    struct text path = {0};
     TRY(join(w, entry->name, &path));
     ASSERT(path_is_inside(bytes_of_text(path)));
     if (is_ignored(w->model, path)) return NULL;
@@ -215,7 +215,7 @@ void model_finish(struct model *m) {
 
 struct error *model_digest(struct arena *arena, const struct model_source *src,
                            const struct text *ignore, size_t ignore_count, struct model *out) {
-    struct model m;
+    struct model m = {0};
     TRY(model_list(arena, src, ignore, ignore_count, &m));
     for (size_t i = 0; i < m.count; i++) TRY(model_hash_file(src, &m.files[i]));
     model_finish(&m);

@@ -161,12 +161,13 @@ static const char *first_difference(const struct model *want, const struct model
     for (size_t i = 0, k = 0; i < want->count || k < have->count; i++, k++) {
         const struct model_file *w = i < want->count ? &want->files[i] : NULL;
         const struct model_file *h = k < have->count ? &have->files[k] : NULL;
-        int c = w == NULL   ? 1
-                : h == NULL ? -1
-                            : bytes_compare(bytes_of_text(w->name), bytes_of_text(h->name));
-        *out_name = c <= 0 ? w->name : h->name;
-        if (c < 0) return "a file of the manifest is missing";
-        if (c > 0) return "a file is not in the manifest";
+        int c = 0;
+        if (w != NULL && h != NULL)
+            c = bytes_compare(bytes_of_text(w->name), bytes_of_text(h->name));
+        if (w != NULL) *out_name = w->name;
+        if (w != NULL && (h == NULL || c < 0)) return "a file of the manifest is missing";
+        if (h != NULL) *out_name = h->name;
+        if (w == NULL || h == NULL || c > 0) return "a file is not in the manifest";
         if (!sha256_equal(&w->digest, &h->digest)) return "a file differs from the manifest";
     }
     return NULL;

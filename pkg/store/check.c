@@ -227,7 +227,9 @@ struct error *store_scan_checkpoints(struct store *s, const struct kv_snapshot *
     struct kv_iter *it = NULL;
     TRY(kv_iter_new(s->kv, snap, KV_META, row_key_bytes(&lower), row_key_bytes(&upper), &it));
     struct error *err = NULL;
-    struct bytes key, value, v1, c2sp;
+    struct bytes key, value;
+    struct bytes v1 = {0};
+    struct bytes c2sp = {0};
     bool more = true;
     while (err == NULL && more && kv_iter_next(s->kv, it, &key, &value)) {
         struct store_key k;

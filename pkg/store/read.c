@@ -216,7 +216,7 @@ struct walk {
 static struct error *walk_edges(struct kv *kv, struct kv_iter *it, const struct walk *w) {
     struct bytes key, value;
     while (kv_iter_next(kv, it, &key, &value)) {
-        struct lineage_found edge;
+        struct lineage_found edge = {0};
         TRY(decode_edge(key, value, &edge));
         if (edge.index >= w->as_of) continue;
         if (!w->each(w->each_ctx, &edge)) return NULL;
