@@ -6,6 +6,8 @@
  */
 #include "service/decide.h"
 
+#include <stdlib.h>
+
 #include "obs/obs.h"
 
 #define INLINE_EVIDENCE_MAX ((size_t)16)      /* more is work for a worker: over a millisecond */
@@ -71,7 +73,13 @@ static struct text sha256_term(struct arena *arena, const struct intoto_resource
     return (struct text){0};
 }
 
-/* The entries of every named type, merged. A type that is named twice was listed once. */
+static int by_index(const void *a, const void *b) {
+    const uint64_t *ia = a, *ib = b;
+    return (*ia > *ib) - (*ia < *ib);
+}
+
+/* The entries of every named type, in the order of the log. A type that is named twice was listed
+ * once. */
 static struct error *find(struct service *s, const struct service_decide *req,
                           const struct text *types, size_t type_count, struct found *out) {
     const size_t max = s->options.limits.evidence_max;
@@ -93,6 +101,7 @@ static struct error *find(struct service *s, const struct service_decide *req,
         out->indexes = all;
         out->count += count;
     }
+    if (out->count > 1) qsort(out->indexes, out->count, sizeof *out->indexes, by_index);
     return NULL;
 }
 
