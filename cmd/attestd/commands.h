@@ -10,10 +10,20 @@ enum { EXIT_CLEAN = 0, EXIT_OTHER = 1, EXIT_USAGE = 2, EXIT_REFUSED = 3 };
 #define ATTESTD_VERSION "0.1.0"
 
 int serve_main(int argc, char **argv);
+int init_main(int argc, char **argv);
+int fsck_main(int argc, char **argv);
+int backup_main(int argc, char **argv);
+int restore_main(int argc, char **argv);
+int token_create_main(int argc, char **argv);
+int anchor_accept_main(int argc, char **argv);
 int config_check_main(int argc, char **argv);
 int version_main(int argc, char **argv);
 
 /* report prints "attestd: <what went wrong>" on standard error, frees `err`, and returns `code`. */
 int report(struct error *err, int code);
+
+/* exit_of is the exit code that goes with an error: the caller's words (2), what is in the data
+ * directory (3), else 1. */
+int exit_of(const struct error *err);
 
 #endif

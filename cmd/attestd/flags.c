@@ -66,6 +66,10 @@ const struct flag_value *flags_all(const struct flags *f, const char *name) {
     return &f->values[i];
 }
 
+const char *flags_find(const struct flags *f, const char *name) {
+    return find(f, name, strlen(name)) == f->flag_count ? NULL : flags_get(f, name);
+}
+
 const char *flags_get(const struct flags *f, const char *name) {
     const struct flag_value *v = flags_all(f, name);
     return v->count == 0 ? NULL : v->values[v->count - 1];

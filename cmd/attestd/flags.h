@@ -36,8 +36,11 @@ struct flags {
 };
 MUST_USE struct error *flags_parse(struct flags *f, int argc, char **argv);
 
-/* flags_get returns the value in force, or NULL. */
+/* flags_get returns the value in force, or NULL; flags_all every value. The command has the flag.
+ */
 const char *flags_get(const struct flags *f, const char *name);
+/* flags_find does the same for a flag that this command may not have. */
+const char *flags_find(const struct flags *f, const char *name);
 const struct flag_value *flags_all(const struct flags *f, const char *name);
 
 /* flags_print_help prints "usage", the flags, and `example`. */

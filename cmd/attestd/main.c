@@ -1,6 +1,8 @@
 /* attestd: provenance attestations under a transparency log, in one process. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "commands.h"
 #include "config/config.h"
@@ -17,6 +19,12 @@ struct command {
 
 static const struct command commands[] = {
     {"serve", NULL, serve_main, "run the server; an empty data directory is initialised first"},
+    {"init", NULL, init_main, "make a data directory: keys, certificates, a first token"},
+    {"fsck", NULL, fsck_main, "recompute a stopped log from its entries and compare everything"},
+    {"backup", NULL, backup_main, "copy the data directory, while it is served or stopped"},
+    {"restore", NULL, restore_main, "fill an empty data directory from a backup"},
+    {"token", "create", token_create_main, "make a token offline, when the admin token is lost"},
+    {"anchor", "accept", anchor_accept_main, "make a missing outer anchor of a stopped log"},
     {"config", "check", config_check_main, "read a configuration and say what is wrong with it"},
     {"version", NULL, version_main, "print the version"},
 };
@@ -28,6 +36,18 @@ int report(struct error *err, int code) {
     (void)fprintf(stderr, "attestd: %s\n", text);
     error_free(err);
     return code;
+}
+
+int exit_of(const struct error *err) {
+    switch (error_code(err)) {
+        case ERROR_INVALID_ARGUMENT:
+            return EXIT_USAGE;
+        case ERROR_FAILED_PRECONDITION:
+        case ERROR_DATA_LOSS:
+            return EXIT_REFUSED;
+        default:
+            return EXIT_OTHER;
+    }
 }
 
 int version_main(int argc, char **argv) {
@@ -91,7 +111,16 @@ static int usage(FILE *out, int code) {
     return code;
 }
 
+/* What this process writes is its owner's alone, and what it holds is in no core dump: a signature
+ * of a round that failed must die with the process. */
+static void harden(void) {
+    const struct rlimit none = {0, 0};
+    (void)umask(0077);
+    (void)setrlimit(RLIMIT_CORE, &none); /* lowering a limit is always allowed */
+}
+
 int main(int argc, char **argv) {
+    harden();
     if (argc < 2) return usage(stderr, EXIT_USAGE);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
         return usage(stdout, EXIT_CLEAN);

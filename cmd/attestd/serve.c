@@ -13,9 +13,8 @@
 #include "flags.h"
 #include "obs/obs.h"
 #include "server.h"
+#include "settings.h"
 
-#define CONFIG_ARENA_MAX ((size_t)4 << 20)
-#define CONFIG_FILE_MAX ((size_t)256 << 10)
 #define RESTART_ENV "ATTESTD_RESTARTED_AT" /* seconds since 1970 of the last self-restart */
 #define RESTART_QUIET_S 60
 
@@ -30,51 +29,9 @@ static const struct flag flag_table[] = {
 };
 #define FLAGS (sizeof flag_table / sizeof *flag_table)
 
-static const char *const flag_keys[FLAGS] = {"data",     "listen",      "ops.listen",         NULL,
-                                             "policies", "anchor.file", "key.passphrase_file"};
-
-static void say(void *ctx, const char *line) {
-    (void)ctx;
-    (void)fprintf(stderr, "%s\n", line);
-}
-
-/* File, then flags; ctx is the flags. */
+/* For the start, and for SIGHUP; ctx is the flags. */
 static struct error *read_config(void *ctx, struct arena *arena, struct config *out) {
-    const struct flags *flags = ctx;
-    const char *file = flags_get(flags, "--config");
-    struct config config;
-    struct bytes yaml;
-    config_default(&config);
-    if (file != NULL) {
-        TRY(file_read_given(arena, file, CONFIG_FILE_MAX, &yaml));
-        TRY(config_load(arena, yaml, file, &config));
-    }
-    for (size_t i = 0; i < FLAGS; i++) {
-        const char *value = flags_get(flags, flag_table[i].name);
-        if (value == NULL || flag_keys[i] == NULL) continue;
-        TRY(config_set(arena, &config, bytes_of_cstr(flag_keys[i]), bytes_of_cstr(value)));
-    }
-    TRY(config_check(&config));
-    *out = config;
-    return NULL;
-}
-
-static struct error *set_options(struct server_options *o, struct file_path *data) {
-    o->instance.data = o->config.data;
-    if (o->config.data[0] == '\0') {
-        TRY(instance_default_data(data));
-        o->instance.data = data->text;
-    }
-    o->instance.passphrase_file = o->config.key_passphrase_file;
-    o->instance.anchor = o->config.anchor_file;
-    o->instance.db = KV_ROCKSDB_DEFAULTS;
-    o->instance.db.block_cache_octets = o->config.store_cache;
-    o->instance.db.memtable_octets = o->config.store_memtables;
-    o->instance.db.wal_octets = o->config.store_wal;
-    o->instance.clock = &clock_system;
-    o->instance.entropy = &entropy_system;
-    o->instance.say = say;
-    return NULL;
+    return settings_config(ctx, arena, out);
 }
 
 /* An empty directory is initialised as by `attestd init`. */
@@ -117,7 +74,7 @@ static int run(struct server_options *options, int argc, char **argv) {
     struct server *server = NULL;
     struct error *err = init_if_empty(options);
     if (err == NULL) err = server_open(options, &server);
-    if (err != NULL) return report(err, server_is_refusal(err) ? EXIT_REFUSED : EXIT_OTHER);
+    if (err != NULL) return report(err, exit_of(err));
     err = server_run(server, &failed);
     if (failed) return start_anew(argc, argv);
     server_free(server);
@@ -137,9 +94,9 @@ int serve_main(int argc, char **argv) {
                          "attestd serve --data /tmp/attestd-demo --listen 127.0.0.1:0");
         return EXIT_CLEAN;
     }
-    arena_init(&arena, CONFIG_ARENA_MAX);
+    arena_init(&arena, SETTINGS_ARENA_MAX);
     err = read_config(&flags, &arena, &options.config);
-    if (err == NULL) err = set_options(&options, &data);
+    if (err == NULL) err = settings_instance(&options.config, &data, &options.instance);
     int code = err == NULL ? run(&options, argc, argv) : report(err, EXIT_USAGE);
     arena_done(&arena);
     return code;

@@ -17,6 +17,7 @@
 #define REACTORS_MAX 64
 #define TICK_MS 1000U
 #define RENEW_EVERY_TICKS 3600U
+#define WARN_EVERY_TICKS 86400U
 #define PEM_MAX ((size_t)256 << 10)
 #define POLICIES_ARENA_MAX ((size_t)256 << 20)
 #define CALL_ARENA_TIMES 16U /* of the largest message: decoding amplifies (docs/decisions) */
@@ -57,10 +58,6 @@ struct server {
     atomic_bool policies_failed; /* the last reload did not load; the old set is in force */
     char listen[300], ops[300];  /* really bound */
 };
-
-bool server_is_refusal(const struct error *err) {
-    return error_code(err) == ERROR_FAILED_PRECONDITION || error_code(err) == ERROR_DATA_LOSS;
-}
 
 /* --- addresses */
 
@@ -450,6 +447,7 @@ static void on_tick(struct net_timer *timer) {
         (struct server *)((char *)timer - offsetof(struct server, tick)); /* its member */
     refresh_metrics(s);
     if (++s->ticks % RENEW_EVERY_TICKS == 0) renew_certificate(s);
+    if (s->ticks % WARN_EVERY_TICKS == 0) tokens_warn(s->tokens);
     if (tlog_state(s->tlog) == TLOG_FAILED && !s->failed) {
         char why[512];
         tlog_why(s->tlog, why, sizeof why);
@@ -469,6 +467,7 @@ static struct error *start(struct server *s) {
     for (size_t i = 0; i < s->reactor_count; i++)
         TRY(net_thread_start(s->reactors[i].loop, &s->reactors[i].thread));
     refresh_metrics(s);
+    tokens_warn(s->tokens);
     s->tick.fn = on_tick;
     net_timer_start(s->main, &s->tick, TICK_MS);
     return instance_publish(s->instance, s->listen, s->ops);

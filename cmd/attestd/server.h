@@ -19,10 +19,8 @@ struct server_options {
     void *ctx;
 };
 
-/* server_open opens the data directory and builds everything; nothing listens yet.
- * server_is_refusal tells errors about what is in the data directory (exit 3) from others. */
+/* server_open opens the data directory and builds everything; nothing listens yet. */
 MUST_USE struct error *server_open(const struct server_options *options, struct server **out);
-bool server_is_refusal(const struct error *err);
 
 /* server_run listens, publishes, says "ready", and returns when it was told to stop (NULL) or the
  * log failed (*out_failed: the process must start anew from what is stored). */

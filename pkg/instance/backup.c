@@ -20,6 +20,7 @@
 
 #define PARTIAL "backup.partial"
 #define PATH_MAX_IN_BACKUP ((size_t)256)
+#define NAMES_TRIED 60
 
 struct job {
     const struct instance *i;
@@ -157,21 +158,29 @@ static struct error *write_manifest(struct job *job) {
     return file_write(path.text, buf_bytes(&out), 0600, FILE_NEW);
 }
 
-static struct error *give_name(struct job *job, struct instance_backed_up *out) {
+static struct error *name_at(const struct job *job, time_t at, struct file_path *out) {
     char name[64];
-    time_t now = (time_t)(clock_unix_ms(job->i->options.clock) / 1000);
     struct tm tm;
-    if (gmtime_r(&now, &tm) == NULL || strftime(name, 32, "%Y%m%dT%H%M%SZ", &tm) == 0)
+    if (gmtime_r(&at, &tm) == NULL || strftime(name, 32, "%Y%m%dT%H%M%SZ", &tm) == 0)
         return error_new(ERROR_INTERNAL, "the clock tells no time");
     size_t len = strlen(name);
     (void)snprintf(name + len, sizeof name - len, "-%llu", (unsigned long long)job->tree_size);
+    return file_path_join(job->dir.text, name, out);
+}
+
+/* Where the name of this second is taken, that of a later one is as good. */
+static struct error *give_name(const struct job *job, struct instance_backed_up *out) {
+    time_t now = (time_t)(clock_unix_ms(job->i->options.clock) / 1000);
     struct instance_backed_up made = {.tree_size = job->tree_size};
-    TRY(file_path_join(job->dir.text, name, &made.path));
-    if (rename(job->partial.text, made.path.text) != 0)
-        return file_errno(errno, "name", made.path.text);
-    TRY(file_sync_dir(job->dir.text));
-    *out = made;
-    return NULL;
+    for (int later = 0; later < NAMES_TRIED; later++) {
+        TRY(name_at(job, now + later, &made.path));
+        if (rename(job->partial.text, made.path.text) == 0) {
+            *out = made;
+            return file_sync_dir(job->dir.text);
+        }
+        if (errno != ENOTEMPTY && errno != EEXIST) break;
+    }
+    return file_errno(errno, "name", made.path.text);
 }
 
 static struct error *run(struct job *job, const struct instance_backup *request,
@@ -191,14 +200,66 @@ static struct error *run(struct job *job, const struct instance_backup *request,
     return give_name(job, out);
 }
 
+static struct error *run_or_clean(struct job *job, const struct instance_backup *request,
+                                  struct instance_backed_up *out) {
+    struct error *err = run(job, request, out);
+    if (err != NULL && job->partial.text[0] != '\0')
+        error_ignore(tree_remove(job->partial.text), "the next backup removes it");
+    return err;
+}
+
 struct error *instance_backup(struct instance *i, const struct instance_backup *request,
                               struct instance_backed_up *out) {
     if (atomic_exchange(&i->backup_runs, true))
         return error_new(ERROR_ABORTED, "another backup is running");
     struct job job = {.i = i};
     arena_init(&job.arena, 4 * MANIFEST_MAX);
-    struct error *err = run(&job, request, out);
+    struct error *err = run_or_clean(&job, request, out);
     arena_done(&job.arena);
     atomic_store(&i->backup_runs, false);
     return err == NULL ? NULL : error_wrap(err, "backup");
+}
+
+/* --- the secret, afterwards */
+
+static struct error *read_manifest(struct arena *arena, const char *path, struct manifest *out) {
+    struct bytes json = {0};
+    struct error *err = file_read(arena, path, MANIFEST_MAX, &json);
+    if (err != NULL && error_code(err) == ERROR_NOT_FOUND)
+        return error_recode(err, ERROR_INVALID_ARGUMENT, "no backup");
+    if (err != NULL) return err;
+    return manifest_parse(arena, json, out);
+}
+
+static struct error *write_with(struct arena *arena, const char *path, struct manifest m,
+                                const struct manifest_file *secret) {
+    struct buf out;
+    struct manifest_file *files = arena_alloc(arena, (m.file_count + 1) * sizeof *files);
+    if (files == NULL) return error_nomem();
+    memcpy(files, m.files, m.file_count * sizeof *files);
+    files[m.file_count++] = *secret;
+    qsort(files, m.file_count, sizeof *files, by_path);
+    m.files = files;
+    buf_init_arena(&out, arena, MANIFEST_MAX);
+    manifest_put(&out, &m);
+    TRY(buf_finish(&out, MANIFEST_FILE));
+    return file_write(path, buf_bytes(&out), 0600, FILE_REPLACE);
+}
+
+struct error *instance_backup_add_secret(const char *data, const char *backup) {
+    struct file_path from, to, path;
+    struct manifest m = {0};
+    struct manifest_file secret = {0};
+    bool exists = false;
+    CLEANUP(arena_donep) struct arena arena;
+    arena_init(&arena, 64 * MANIFEST_MAX);
+    TRY(file_path_join(data, SECRET_FILE, &from));
+    TRY(file_path_join(backup, SECRET_FILE, &to));
+    TRY(file_path_join(backup, MANIFEST_FILE, &path));
+    TRY(file_exists(from.text, &exists));
+    if (!exists) return NULL;
+    TRY(read_manifest(&arena, path.text, &m)); /* first: a secret is not left just anywhere */
+    TRY(copy_hashed(from.text, to.text, &secret));
+    secret.path = text_of_cstr(SECRET_FILE);
+    return write_with(&arena, path.text, m, &secret);
 }

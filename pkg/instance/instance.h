@@ -137,6 +137,12 @@ struct instance_backed_up {
 MUST_USE struct error *instance_backup(struct instance *i, const struct instance_backup *request,
                                        struct instance_backed_up *out);
 
+/* instance_backup_add_secret puts DATA/secret into a finished backup, for one that a server made:
+ * the file first, then the manifest that lists it, so that it is wholly there or does not count. An
+ * instance with a passphrase has none, which is no error. Errors: INVALID_ARGUMENT if `backup` is
+ * none; UNAVAILABLE. */
+MUST_USE struct error *instance_backup_add_secret(const char *data, const char *backup);
+
 struct instance_restore {
     const char *backup;
     const char

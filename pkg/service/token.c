@@ -378,3 +378,35 @@ struct error *tokens_list(struct tokens *t, struct arena *arena, struct text aft
     *out = items;
     return NULL;
 }
+
+/* --- warning */
+
+static bool expires_soon(const struct tokens *t, struct token *token) {
+    const int64_t week_ms = (int64_t)7 * 86400000;
+    const struct token_record *r = &token->record;
+    int64_t life_ms = r->expires_ms - r->created_ms;
+    return life_ms >= week_ms && is_valid(t, token) &&
+           clock_unix_ms(t->clock) - r->created_ms >= life_ms / 3 * 2;
+}
+
+static struct token *item_at(struct tokens *t, size_t at) {
+    (void)pthread_rwlock_rdlock(&t->lock);
+    struct token *token = at < t->count ? t->items[at] : NULL;
+    (void)pthread_rwlock_unlock(&t->lock);
+    return token;
+}
+
+/* One made meanwhile moves the others: at worst one is said twice, or the next day. */
+void tokens_warn(struct tokens *t) {
+    struct token *token = NULL;
+    for (size_t at = 0; (token = item_at(t, at)) != NULL; at++) {
+        if (!atomic_load(&token->live) || !expires_soon(t, token)) continue;
+        struct buf when;
+        buf_init(&when, 64);
+        time_put(&when, token->record.expires_ms);
+        log_event(LOG_WARN, "token_expires_soon", LOG_CSTR("id", token->id),
+                  LOG_STR("principal", bytes_of_text(token->principal.name)),
+                  LOG_STR("expires", buf_bytes(&when)));
+        buf_done(&when);
+    }
+}

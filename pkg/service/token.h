@@ -25,7 +25,6 @@
 #define TOKEN_LIST_MAX ((size_t)64)                    /* restrictions of one kind */
 #define TOKEN_RESTRICTION_MAX ((size_t)512)            /* octets of one */
 #define TOKEN_LIFE_DEFAULT_MS ((int64_t)90 * 86400000) /* where no expiry is asked for */
-#define TOKEN_WARN_AFTER_MS ((int64_t)60 * 86400000)   /* of such a life: say that it ends */
 #define TOKEN_ID_LEN ((size_t)16)                      /* digits */
 #define TOKEN_TEXT_LEN (sizeof "attestd_" - 1 + TOKEN_ID_LEN + 1 + 64)
 
@@ -103,6 +102,10 @@ bool tokens_is_valid(struct tokens *t, const struct principal *p);
  * changes nothing. Errors: NOT_FOUND TOKEN_NOT_FOUND; UNAVAILABLE: invalid in this process, and to
  * be revoked again. */
 MUST_USE struct error *tokens_revoke(struct tokens *t, struct text by, struct text id);
+
+/* tokens_warn logs `token_expires_soon` for each valid token that has two thirds of its life behind
+ * it and was made for a week or more: for a timer, once a day. */
+void tokens_warn(struct tokens *t);
 
 struct token_info {
     const struct principal *principal; /* owned by the tokens */

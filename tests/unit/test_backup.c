@@ -49,6 +49,34 @@ START_TEST(test_a_backup_is_named_by_time_and_size_and_holds_no_secret) {
 }
 END_TEST
 
+START_TEST(test_backups_of_one_second_and_size_get_names_of_their_own) {
+    struct instance_backed_up made = back_up(false), more;
+    CLEANUP(instance_freep) struct instance *i = NULL;
+    ok(instance_open(&options, &i));
+    for (int n = 41; n < 45; n++) { /* seconds of the clock's minute */
+        char want[64];
+        (void)snprintf(want, sizeof want, "data/backups/20260528T2026%dZ-3", n);
+        ok(instance_backup(i, &(struct instance_backup){NULL, false}, &more));
+        ck_assert_str_eq(more.path.text, at(want));
+        ck_assert_str_ne(more.path.text, made.path.text);
+    }
+}
+END_TEST
+
+START_TEST(test_a_backup_that_fails_leaves_nothing) {
+    (void)back_up(false);
+    CLEANUP(instance_freep) struct instance *i = NULL;
+    struct instance_backed_up made;
+    ok(instance_open(&options, &i));
+    ck_assert_int_eq(shell("rm -rf data/backups/* && mkdir aside && mv data/keys aside/"), 0);
+    refused(instance_backup(i, &(struct instance_backup){NULL, false}, &made), ERROR_NOT_FOUND,
+            "keys");
+    ck_assert_int_eq(shell("test -z \"$(ls -A data/backups)\" && mv aside/keys data/"), 0);
+    ok(instance_backup(i, &(struct instance_backup){at("elsewhere/b"), false}, &made));
+    ck_assert_int_eq(shell("test -e elsewhere/b/2*/manifest.json"), 0);
+}
+END_TEST
+
 static void wipe_data(void) {
     ck_assert_int_eq(shell("mv data/backups/2* backup && cp data/secret old-secret; "
                            "cp -r data/client old-client; rm -rf data"),
@@ -107,6 +135,20 @@ START_TEST(test_a_backup_with_its_secret_restores_alone) {
     assert_restored();
     ck_assert_int_eq(shell("cmp data/secret old-secret && test $(stat -c %%a data/secret) = 600"),
                      0);
+}
+END_TEST
+
+START_TEST(test_a_secret_added_afterwards_counts_as_the_backups_own) {
+    struct instance_backed_up made = back_up(false);
+    ok(instance_backup_add_secret(options.data, made.path.text));
+    struct error *err = instance_backup_add_secret(options.data, made.path.text);
+    refused(err, ERROR_ALREADY_EXISTS, "secret");
+    wipe_data();
+    ok(restore(NULL));
+    assert_restored();
+    refused(instance_backup_add_secret(options.data, at("old-client")), ERROR_INVALID_ARGUMENT,
+            "no backup");
+    ck_assert_int_eq(shell("test ! -e old-client/secret"), 0);
 }
 END_TEST
 
@@ -248,8 +290,11 @@ static Suite *backup_suite(void) {
     tcase_add_unchecked_fixture(tc, init_libraries, NULL);
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_a_backup_is_named_by_time_and_size_and_holds_no_secret);
+    tcase_add_test(tc, test_backups_of_one_second_and_size_get_names_of_their_own);
+    tcase_add_test(tc, test_a_backup_that_fails_leaves_nothing);
     tcase_add_test(tc, test_a_backup_restores_with_the_old_secret_only);
     tcase_add_test(tc, test_a_backup_with_its_secret_restores_alone);
+    tcase_add_test(tc, test_a_secret_added_afterwards_counts_as_the_backups_own);
     tcase_add_test(tc, test_a_backup_sealed_by_a_passphrase_restores_with_it);
     tcase_add_test(tc, test_a_backup_with_any_file_changed_or_missing_is_refused);
     tcase_add_test(tc, test_a_manifest_reaches_nothing_outside_its_backup);

@@ -3,6 +3,7 @@
 #include <check.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "obs/obs.h"
@@ -191,6 +192,42 @@ START_TEST(test_a_token_expires_to_the_millisecond) {
     now_ms++;
     ck_assert(!tokens_is_valid(tokens, p));
     invalid(authenticate(&text, &p), "an expired token");
+}
+END_TEST
+
+/* How often the log speaks of the token "ci" in a round of warnings at `when_ms`. */
+static size_t warnings_at(int64_t when_ms) {
+    char text[4096] = {0};
+    int pipes[2];
+    ck_assert_int_eq(pipe(pipes), 0);
+    log_set_fd(pipes[1]);
+    log_set_level(LOG_WARN);
+    now_ms = when_ms;
+    tokens_warn(tokens);
+    log_set_level(LOG_ERROR);
+    log_set_fd(STDERR_FILENO);
+    (void)close(pipes[1]);
+    ck_assert_int_ge(read(pipes[0], text, sizeof text - 1), 0);
+    (void)close(pipes[0]);
+    size_t count = 0;
+    for (const char *at = text; (at = strstr(at, "token:ci\"")) != NULL; at++) count++;
+    return count;
+}
+
+START_TEST(test_a_token_that_ends_soon_is_said_from_two_thirds_of_its_life_on) {
+    struct token_record day = request_of("short", SCOPE_READ);
+    day.expires_ms = BORN_MS + DAY_MS;
+    struct token_text text;
+    const struct principal *p = NULL;
+    ok(tokens_create(tokens, T("test"), &day, &text, &p));
+    (void)create("ci", SCOPE_READ);
+    ck_assert_uint_eq(warnings_at(BORN_MS + 60 * DAY_MS - 1), 0);
+    ck_assert_uint_eq(warnings_at(BORN_MS + 60 * DAY_MS), 1);
+    ck_assert_uint_eq(warnings_at(BORN_MS + 90 * DAY_MS), 0); /* over: nothing to do any more */
+    char id[TOKEN_ID_LEN + 1];
+    token_id(T("ci"), id);
+    ok(tokens_revoke(tokens, T("test"), text_of_cstr(id)));
+    ck_assert_uint_eq(warnings_at(BORN_MS + 60 * DAY_MS), 0);
 }
 END_TEST
 
@@ -558,6 +595,7 @@ static Suite *token_suite(void) {
     tcase_add_test(tc, test_two_tokens_never_share_a_secret);
     tcase_add_test(tc, test_the_secret_is_not_stored);
     tcase_add_test(tc, test_a_token_expires_to_the_millisecond);
+    tcase_add_test(tc, test_a_token_that_ends_soon_is_said_from_two_thirds_of_its_life_on);
     tcase_add_test(tc, test_a_revoked_token_is_refused_now_and_after_a_restart);
     tcase_add_test(tc, test_names_are_unique_for_ever);
     tcase_add_test(tc, test_bad_requests_make_no_token_and_name_the_field);
