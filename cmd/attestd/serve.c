@@ -72,13 +72,14 @@ static int start_anew(int argc, char **argv) {
 static int run(struct server_options *options, int argc, char **argv) {
     bool failed = false;
     struct server *server = NULL;
-    struct error *err = init_if_empty(options);
+    struct error *err = server_check(&options->config);
+    if (err == NULL) err = init_if_empty(options);
     if (err == NULL) err = server_open(options, &server);
     if (err != NULL) return report(err, exit_of(err));
     err = server_run(server, &failed);
     if (failed) return start_anew(argc, argv);
     server_free(server);
-    return err == NULL ? EXIT_CLEAN : report(err, EXIT_OTHER);
+    return err == NULL ? EXIT_CLEAN : report(err, exit_of(err));
 }
 
 int serve_main(int argc, char **argv) {

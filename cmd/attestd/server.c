@@ -91,6 +91,12 @@ static void address_print(const struct address *a, uint16_t port, char *out, siz
     (void)snprintf(out, size, "%s%s%s:%u", v6 ? "[" : "", a->host, v6 ? "]" : "", port);
 }
 
+struct error *server_check(const struct config *config) {
+    struct address address;
+    TRY(address_parse(config->listen, &address));
+    return address_parse(config->ops_listen, &address);
+}
+
 /* --- policies, TLS, metrics: also on SIGHUP and by timer */
 
 static struct error *load_policies(struct server *s) {

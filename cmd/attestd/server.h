@@ -19,6 +19,10 @@ struct server_options {
     void *ctx;
 };
 
+/* server_check says what is wrong with a configuration before anything is made. Errors:
+ * INVALID_ARGUMENT. */
+MUST_USE struct error *server_check(const struct config *config);
+
 /* server_open opens the data directory and builds everything; nothing listens yet. */
 MUST_USE struct error *server_open(const struct server_options *options, struct server **out);
 

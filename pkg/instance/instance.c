@@ -122,7 +122,12 @@ static struct error *open_all(struct instance *i) {
     struct bytes facts = {0};
     enum instance_state state = INSTANCE_EMPTY;
     TRY(instance_look(i->data.text, &state));
-    if (state != INSTANCE_PRESENT)
+    if (state == INSTANCE_FOREIGN)
+        return error_new(ERROR_FAILED_PRECONDITION,
+                         "%s holds files that are not attestd's, and no instance.json: give its "
+                         "data directory, or an empty one",
+                         i->data.text);
+    if (state == INSTANCE_EMPTY)
         return error_new(ERROR_FAILED_PRECONDITION, "%s holds no instance: attestd init --data %s",
                          i->data.text, i->data.text);
     TRY(data_lock(i->data.text, i->options.db.read_only, &i->lock_fd));

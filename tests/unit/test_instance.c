@@ -258,7 +258,7 @@ static const struct {
     const char *damage;
     const char *says;
 } mismatches[] = {
-    {"rm data/instance.json", "holds no instance"},
+    {"rm data/instance.json", "and no instance.json"},
     {"echo '{}' > data/instance.json", "instance.json"},
     {"sed -i 's/\"version\":1/\"version\":2/' data/instance.json", "another program version"},
     {"sed -i 's/log.example/lag.example/' data/instance.json", "do not belong together"},

@@ -1,0 +1,152 @@
+#!/bin/sh
+# The data directory from outside: what is made, who may hold it, what exit codes say, backup and
+# restore while served and stopped.
+. tests/scenario/lib
+anchor=$work/outer/anchor
+d=$work/data
+zero=e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+
+# usage: 2, on standard error alone
+for line in '' 'frobnicate' 'token' 'token revoke' 'init --colour' 'init --data' 'init x' 'fsck --origin a' \
+    'restore' 'restore a b' 'anchor accept' 'anchor accept --size 0' 'anchor accept --size 00 --root 00' \
+    'token create a b' 'token create --scope root' 'token create --expires soon' 'version x' \
+    'serve --listen nowhere --data /none' 'serve --config /none --data /none'; do
+    # shellcheck disable=SC2086
+    expect 2 "$attestd" $line
+    [ ! -s "$work/out" ] || fail "a usage error says something on standard output: $line"
+done
+expect 2 "$attestd" init --data "$d" --origin 'not a host'
+expect 2 "$attestd" init --data "$d" --tls-name '*.example'
+expect 0 "$attestd" --help
+expect 0 "$attestd" version
+for c in serve init fsck backup restore 'token create' 'anchor accept' 'config check'; do
+    # shellcheck disable=SC2086
+    expect 0 "$attestd" $c --help
+    said out "example:"
+done
+
+# init
+expect 0 "$attestd" init --data "$d" --origin log.example --tls-name build7.example --tls-name 10.1.2.3
+said err "log.example"
+said err "admin.token"
+said err "warning: from now on the CLI acts with the admin token"
+not_said err "attestd_"
+cmp "$d/client/config.json" "$XDG_CONFIG_HOME/attest/config.json" || fail "two configurations"
+[ "$(stat -c %a "$d" "$d/client/admin.token" "$d/secret" | tr '\n' ' ')" = "700 600 600 " ] || fail modes
+[ -z "$(find "$d" -perm /077 -type f ! -name ca.pem ! -name server.pem)" ] || fail "others can read"
+grep -Eq '^attestd_[0-9a-f]{16}_[0-9a-f]{64}$' "$d/client/admin.token" || fail "the token's form"
+expect 3 "$attestd" init --data "$d"
+said err "holds an instance already"
+openssl x509 -in "$d/tls/ca.pem" -noout -ext nameConstraints >"$work/out"
+said out "critical"
+said out "DNS:build7.example"
+not_said out "IP:"
+
+# stopped: fsck, tokens
+expect 0 "$attestd" fsck --data "$d" --anchor "$anchor"
+said out "all agrees: 0 entries, root $zero"
+said out "outer anchor is missing"
+expect 2 "$attestd" fsck --data "$work/none"
+expect 0 "$attestd" token create auditor --scope read --expires 30d --data "$d"
+grep -Eq '^attestd_[0-9a-f]{16}_[0-9a-f]{64}$' "$work/out" || fail "the new token"
+cp "$work/out" "$work/auditor.token"
+expect 1 "$attestd" token create auditor --data "$d"
+said err "auditor"
+
+# served: it is held
+start_server "$d" --listen 127.0.0.1:0 --anchor "$anchor"
+expect 3 "$attestd" serve --data "$d" --anchor "$anchor"
+said err "is held by process $server_pid"
+expect 2 "$attestd" fsck --data "$d" --anchor "$anchor"
+said err "is held by process"
+expect 3 "$attestd" token create late --data "$d"
+[ "$(sed 's/.*"server":"\([^"]*\)".*/\1/' "$d/client/config.json")" = "$ATTEST_SERVER" ] || fail "config.json"
+cmp "$d/client/config.json" "$XDG_CONFIG_HOME/attest/config.json" || fail "the user's configuration"
+expect 0 "$attest" log checkpoint
+expect 0 env ATTEST_TOKEN_FILE="$work/auditor.token" "$attest" list sha256:$zero
+expect 2 env ATTEST_TOKEN_FILE="$work/auditor.token" "$attest" token list
+echo x >"$work/x"
+expect 0 "$attest" provenance "$work/x" --build-type https://b.example/v1 --out "$work/r.json"
+
+# backup through the server, without and with the secret
+expect 0 "$attestd" backup --data "$d"
+said err "holds no secret"
+bare=$(cat "$work/out")
+case $bare in "$d"/backups/*-1) ;; *) fail "the backup's name: $bare" ;; esac
+[ ! -e "$bare/secret" ] || fail "the secret is in it"
+expect 0 "$attestd" backup --data "$d" --with-secret
+said err "can sign as this log"
+full=$(cat "$work/out")
+expect 1 "$attestd" backup --data "$d" --token-file "$work/auditor.token"
+said err "scope"
+[ "$(stat -c %a "$full")" = 700 ] || fail "the backup's mode"
+stop_server
+[ ! -e "$d/run.json" ] || fail "run.json is left after a clean stop"
+expect 0 "$attestd" fsck --data "$d" --anchor "$anchor"
+said out "all agrees: 1 entries"
+expect 0 "$attestd" backup --data "$d"
+direct=$(cat "$work/out")
+
+# restore
+expect 2 "$attestd" restore "$bare" --data "$work/e"
+said err "--secret-file"
+head -c 32 /dev/zero >"$work/zeros"
+expect 3 "$attestd" restore "$bare" --data "$work/e" --secret-file "$work/zeros"
+said err "keys do not open"
+expect 2 "$attestd" restore "$work" --data "$work/e"
+said err "is no backup"
+for b in "$bare" "$full" "$direct"; do
+    secret="--secret-file $d/secret"
+    [ "$b" != "$full" ] || secret=
+    rm -rf "$work/e"
+    # shellcheck disable=SC2086
+    expect 0 "$attestd" restore "$b" --data "$work/e" $secret
+    expect 0 "$attestd" fsck --data "$work/e" --anchor "$anchor"
+    said out "all agrees: 1 entries"
+done
+expect 3 "$attestd" restore "$full" --data "$work/e"
+printf x >>"$full/keys/decision.key"
+expect 2 "$attestd" restore "$full" --data "$work/f"
+said err "not what the manifest says"
+expect 0 "$attestd" token create --data "$work/e" --out "$work/e/client/admin.token"
+start_server "$work/e" --listen 127.0.0.1:0 --anchor "$anchor"
+expect 0 "$attest" provenance "$work/x" --build-type https://b.example/v2 --out "$work/r2.json"
+expect 0 "$attest" token list
+said out "auditor"
+stop_server
+
+# the old directory is behind the anchor now: it serves, read-only
+expect 1 "$attestd" fsck --data "$d" --anchor "$anchor"
+rm "$anchor"
+root=$("$attestd" fsck --data "$work/e" --anchor "$anchor" 2>/dev/null | sed -n 's/^all agrees: 2 entries, root //p')
+expect 1 "$attestd" anchor accept --size 1 --root "$root" --data "$work/e" --anchor "$anchor"
+expect 0 "$attestd" anchor accept --size 2 --root "$root" --data "$work/e" --anchor "$anchor"
+expect 0 "$attestd" fsck --data "$work/e" --anchor "$anchor"
+not_said out "missing"
+
+# refusals: 3, one line
+rm -rf "$work/f"
+mkdir -p "$work/f" && echo mine >"$work/f/file"
+expect 3 "$attestd" serve --data "$work/f"
+said err "not attestd's"
+expect 3 "$attestd" init --data "$work/f"
+[ "$(ls -A "$work/f")" = file ] || fail "a foreign directory was touched"
+mv "$d/secret" "$work/kept"
+expect 3 "$attestd" serve --data "$d" --anchor "$anchor"
+said err "put back the secret"
+[ "$(wc -l <"$work/err")" -eq 1 ] || fail "a refusal is one line"
+mv "$work/kept" "$d/secret"
+
+# a passphrase, by flag and by systemd's credentials
+echo 'correct horse' >"$work/phrase"
+expect 0 "$attestd" init --data "$work/p" --key-passphrase-file "$work/phrase"
+[ ! -e "$work/p/secret" ] || fail "a secret beside a passphrase"
+expect 2 "$attestd" fsck --data "$work/p"
+said err "--key-passphrase-file"
+expect 0 "$attestd" fsck --data "$work/p" --key-passphrase-file "$work/phrase"
+mkdir "$work/creds" && cp "$work/phrase" "$work/creds/attestd.key"
+expect 0 env CREDENTIALS_DIRECTORY="$work/creds" "$attestd" fsck --data "$work/p"
+echo wrong >"$work/phrase"
+expect 3 "$attestd" serve --data "$work/p" --key-passphrase-file "$work/phrase"
+said err "keys do not open"
+echo "directory: ok"
