@@ -11,7 +11,7 @@ struct h2 {
     struct http_conn base; /* first: a http_conn of this protocol is a struct h2 */
     nghttp2_session *session;
     struct guard resets;     /* RST_STREAM received */
-    struct guard own_resets; /* RST_STREAM sent, and frames refused */
+    struct guard own_resets; /* RST_STREAM sent */
     struct guard control;    /* frames without useful work */
     bool failed;             /* the session is broken: only closing is left */
 };
@@ -141,19 +141,6 @@ static int on_stream_close(nghttp2_session *session, int32_t id, uint32_t code, 
     if (x == NULL) return 0;
     (void)nghttp2_session_set_stream_user_data(session, id, NULL);
     exchange_detach(x);
-    return 0;
-}
-
-static int on_invalid_frame(nghttp2_session *session, const nghttp2_frame *frame, int code,
-                            void *user) {
-    (void)session;
-    (void)frame;
-    (void)code;
-    struct h2 *h = user;
-    const struct http_limits *l = limits_of(h);
-    if (!guard_spend(&h->own_resets, l->own_resets_burst, l->own_resets_per_s, now_of(h))) {
-        too_much(h);
-    }
     return 0;
 }
 
@@ -360,7 +347,6 @@ static int make_session(struct h2 *h, nghttp2_session_callbacks *cb, nghttp2_opt
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_stream_close);
-    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(cb, on_invalid_frame);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_frame_sent);
     nghttp2_session_callbacks_set_unpack_extension_callback(cb, ignore_extension);
     for (int type = FIRST_UNKNOWN_FRAME; type <= UINT8_MAX; type++) {

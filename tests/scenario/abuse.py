@@ -150,7 +150,7 @@ def made_you_reset(port):
         for _ in range(200):
             batch += frame(HEADERS, END_HEADERS, stream, head(b"/echo.v1.Echo/Slow"))
             batch += frame(DATA, END_STREAM, stream, message(b"60000"))
-            batch += frame(WINDOW, 0, stream, struct.pack(">I", 0))  # a stream error
+            batch += frame(WINDOW, 0, stream, struct.pack(">I", 2**31 - 1))  # a stream's error
             stream += 2
         if not peer.send(batch):
             return None

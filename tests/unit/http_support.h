@@ -22,7 +22,7 @@ struct request {
 };
 
 static struct app {
-    size_t open, aborted, overruns;
+    atomic_size_t open, aborted, overruns;
     struct http_exchange *kept; /* of /keep: released when a test says so */
     size_t kept_count;
 } app;

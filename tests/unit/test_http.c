@@ -282,6 +282,36 @@ START_TEST(test_drain_is_bounded) {
 }
 END_TEST
 
+/* --- slow readers */
+
+START_TEST(test_h2_a_response_that_does_not_leave_is_given_up) {
+    limits.send_ms = 300;
+    struct world w = {0};
+    open_world(&w, true);
+    struct world reader = {.port = w.port, .client_tls = w.client_tls};
+    ck_assert_ptr_null(net_loop_new(&reader.loop)); /* a loop that stops running */
+    open_client(&reader);
+    struct net_thread *server = NULL;
+    net_timer_stop(w.loop, &w.guard);
+    ck_assert_ptr_null(net_thread_start(w.loop, &server));
+    size_t left = SIZE_MAX;
+    struct call c = {.w = &reader, .left = &left};
+    (void)start_call(&c, "GET", "/big", (struct bytes){0}, true);
+    while (c.body.len == 0) run_for(&reader, 1);
+    struct world other = {0};
+    ck_assert_ptr_null(net_loop_new(&other.loop));
+    for (int i = 0; i < 100 && atomic_load(&app.aborted) == 0; i++) run_for(&other, 50);
+    net_loop_stop(w.loop);
+    net_thread_join(server);
+    ck_assert_uint_eq(app.aborted, 1);
+    http_client_free(reader.client);
+    net_loop_free(reader.loop);
+    net_loop_free(other.loop);
+    buf_done(&c.body);
+    close_world(&w);
+}
+END_TEST
+
 /* --- memory */
 
 static struct error *serve_once(struct world *w, struct call *c, size_t *left) {
@@ -353,6 +383,7 @@ static Suite *http_suite(void) {
     tcase_add_test(tc, test_h2_pings_are_answered);
     tcase_add_test(tc, test_h2_drain_finishes_what_is_in_flight);
     tcase_add_test(tc, test_drain_is_bounded);
+    tcase_add_test(tc, test_h2_a_response_that_does_not_leave_is_given_up);
     tcase_add_test(tc, test_survives_every_allocation_failure);
     suite_add_tcase(s, tc);
     return s;

@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -337,6 +338,76 @@ START_TEST(test_a_peer_that_does_not_verify_is_refused) {
 }
 END_TEST
 
+static int raw_connect(const struct world *w) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in a = {.sin_family = AF_INET,
+                            .sin_port = htons(net_listener_port(w->listener)),
+                            .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
+    return fd;
+}
+
+/* --- other peoples' clients: OpenSSL, blocking, on a thread of its own */
+
+struct foreign {
+    struct net_loop *loop;
+    const char *alpn; /* wire form; NULL: none offered */
+    int version;      /* the only one offered */
+    int fd;
+    bool shaken;
+};
+
+static void *foreign_main(void *arg) {
+    struct foreign *f = arg;
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    (void)SSL_CTX_set_min_proto_version(ctx, f->version);
+    (void)SSL_CTX_set_max_proto_version(ctx, f->version);
+    SSL *ssl = SSL_new(ctx);
+    if (f->alpn != NULL) {
+        (void)SSL_set_alpn_protos(ssl, (const unsigned char *)f->alpn, (unsigned)strlen(f->alpn));
+    }
+    (void)SSL_set_fd(ssl, f->fd);
+    f->shaken = SSL_connect(ssl) == 1;
+    char c;
+    if (f->shaken) (void)SSL_read(ssl, &c, 1); /* until the server closes */
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    (void)close(f->fd);
+    net_loop_stop(f->loop);
+    return NULL;
+}
+
+static const struct {
+    const char *name, *alpn;
+    int version;
+    bool accepted;
+    enum net_alpn chosen;
+} foreigners[] = {
+    {"both", "\x08http/1.1\x02h2", TLS1_3_VERSION, true, NET_ALPN_H2},
+    {"http/1.1", "\x08http/1.1", TLS1_3_VERSION, true, NET_ALPN_HTTP11},
+    {"no ALPN", NULL, TLS1_3_VERSION, true, NET_ALPN_NONE},
+    {"another protocol", "\x04spdy", TLS1_3_VERSION, false, NET_ALPN_NONE},
+    {"TLS 1.2", "\x02h2", TLS1_2_VERSION, false, NET_ALPN_NONE},
+};
+
+START_TEST(test_what_a_client_offers_decides) {
+    struct world w = {0};
+    world_open(&w, true);
+    struct net_listen_options o = listen_options(&w);
+    o.idle_timeout_ms = 100;
+    ck_assert_ptr_null(net_listen(w.loop, &o, &w.listener));
+    struct foreign f = {w.loop, foreigners[_i].alpn, foreigners[_i].version, raw_connect(&w),
+                        false};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, foreign_main, &f), 0);
+    net_loop_run(w.loop);
+    (void)pthread_join(thread, NULL);
+    ck_assert_msg((w.accepted == 1) == foreigners[_i].accepted, "%s", foreigners[_i].name);
+    ck_assert_int_eq(w.server.alpn, foreigners[_i].chosen);
+    world_close(&w);
+}
+END_TEST
+
 START_TEST(test_reload_changes_what_new_connections_get) {
     struct world w = {0};
     world_open(&w, true);
@@ -416,15 +487,6 @@ START_TEST(test_a_port_is_exclusive_but_for_those_that_join) {
 END_TEST
 
 /* --- limits */
-
-static int raw_connect(const struct world *w) {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_port = htons(net_listener_port(w->listener)),
-                            .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
-    return fd;
-}
 
 static void stop_loop(struct net_timer *t) { net_loop_stop(*(struct net_loop **)(t + 1)); }
 
@@ -593,6 +655,8 @@ static Suite *net_suite(void) {
     tcase_add_loop_test(tc, test_last_words_arrive_though_the_peer_sends_on, 0, 2);
     tcase_add_loop_test(tc, test_a_peer_that_does_not_verify_is_refused, 0,
                         (int)(sizeof bad_peers / sizeof *bad_peers));
+    tcase_add_loop_test(tc, test_what_a_client_offers_decides, 0,
+                        (int)(sizeof foreigners / sizeof *foreigners));
     tcase_add_test(tc, test_reload_changes_what_new_connections_get);
     tcase_add_test(tc, test_files_that_hold_no_certificates_are_refused);
     tcase_add_test(tc, test_nobody_listening_is_unavailable);
