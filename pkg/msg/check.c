@@ -162,6 +162,8 @@ static bool check_value(struct check *c, const struct msg_field *field, unsigned
     }
 }
 
+/* SPEC proto-encoding packed: "parsers must be able to parse repeated fields that were compiled as
+ * packed as if they were not packed, and vice versa" */
 static bool wire_type_fits(const struct msg_field *field, unsigned wire_type) {
     unsigned want = wire_type_of(field->pb->type);
     if (wire_type == want) return true;

@@ -248,7 +248,7 @@ static struct error *put_json_value(struct printer *p, const struct msg_type *ty
         case GOOGLE__PROTOBUF__VALUE__KIND_LIST_VALUE:
             return put_value(p, msg_field_by_number(type, v->kind_case), &v->struct_value);
         default:
-            /* SPEC protojson Value: "absence of any variant indicates an error" */
+            /* SPEC struct.proto Value: "absence of any variant indicates an error" */
             return no_form("a Value without a kind");
     }
 }

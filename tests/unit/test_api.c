@@ -151,7 +151,7 @@ static const struct {
     {DECIDE_BATCH, "{}", "requests"},
     {TRACE, "{\"digest\":\"sha256:" SHA_A "\"}", "direction"},
     {TRACE, "{\"digest\":\"sha256:" SHA_A "\",\"direction\":77}", "direction"},
-    {"/attestd.v1.Admin/CreateToken", "{\"name\":\"x\",\"scopes\":[\"root\"]}", "scopes"},
+    {"/attestd.v1.Admin/CreateToken", "{\"name\":\"x\",\"scopes\":[\"read\",\"root\"]}", "scopes"},
     {"/attestd.v1.Admin/CreateToken",
      "{\"name\":\"x\",\"scopes\":[\"read\"],\"expiresAt\":\"1969-12-31T00:00:00Z\"}", "expires_at"},
 };
@@ -246,6 +246,25 @@ START_TEST(test_times_out_of_range_are_refused) {
     struct rpc_client_result r = call_raw(&w, w.token.text, ATTEST, buf_bytes(&wire), &out);
     ck_assert_int_eq(r.code, ERROR_INVALID_ARGUMENT);
     ck_assert_str_eq(r.field, "provenance.started_on");
+    /* CreateToken.expires_at.seconds = 2^40 */
+    r = call_raw(&w, w.token.text, "/attestd.v1.Admin/CreateToken",
+                 BYTES_LIT("\x0a\x01x\x12\x04read\x32\x07\x08\x80\x80\x80\x80\x80\x20"), &out);
+    ck_assert_int_eq(r.code, ERROR_INVALID_ARGUMENT);
+    ck_assert_str_eq(r.field, "expires_at");
+}
+END_TEST
+
+START_TEST(test_what_the_gate_is_asked_about_can_be_said_too) {
+    /* subject.annotations {"a": NaN} */
+    struct buf wire;
+    buf_init_arena(&wire, &w.arena, 4096);
+    buf_put(&wire, BYTES_LIT("\x0a\x5e\x1a\x4a\x0a\x06sha256\x12\x40" SHA_A));
+    buf_put(&wire, BYTES_LIT("\x3a\x10\x0a\x0e\x0a\x01"
+                             "a\x12\x09\x11\0\0\0\0\0\0\xf8\x7f"));
+    struct bytes out;
+    struct rpc_client_result r = call_raw(&w, w.token.text, DECIDE, buf_bytes(&wire), &out);
+    ck_assert_int_eq(r.code, ERROR_INVALID_ARGUMENT);
+    ck_assert_str_eq(r.field, "subject.annotations");
 }
 END_TEST
 
@@ -320,13 +339,15 @@ START_TEST(test_wrong_tokens_are_refused_alike) {
 }
 END_TEST
 
+/* SPEC rfc9110 11.1: "uses a case-insensitive token to identify the authentication scheme" */
 START_TEST(test_the_scheme_is_bearer_in_any_case) {
-    char good[256], basic[256];
+    char good[256], basic[256], digest[256];
     (void)snprintf(good, sizeof good, "bEARER %s", w.token.text);
     (void)snprintf(basic, sizeof basic, "Basic %s", w.token.text);
-    const char *const headers[] = {good, basic, "Bearer"};
-    static const int status[] = {404, 401, 401}; /* ENTRY_NOT_FOUND: it was let in */
-    for (size_t i = 0; i < 3; i++) {
+    (void)snprintf(digest, sizeof digest, "Digest %s", w.token.text);
+    const char *const headers[] = {good, basic, "Bearer", digest};
+    static const int status[] = {404, 401, 401, 401}; /* ENTRY_NOT_FOUND: it was let in */
+    for (size_t i = 0; i < 4; i++) {
         const struct http_field fields[] = {
             HTTP_FIELD("authorization", bytes_of_cstr(headers[i])),
             HTTP_FIELD("content-type", BYTES_LIT("application/json"))};
@@ -477,23 +498,91 @@ START_TEST(test_decisions_say_what_was_found) {
 }
 END_TEST
 
-START_TEST(test_a_batch_of_decisions) {
-    load_policy();
-    (void)ask(&w, ATTEST, provenance);
+static const char *questions(size_t n) {
     struct buf b;
     buf_init_arena(&b, &w.arena, (size_t)1 << 20);
     buf_put_cstr(&b, "{\"requests\":[");
-    for (size_t i = 0; i < 200; i++) {
+    for (size_t i = 0; i < n; i++) {
         const char *const items[] = {question_a, question_b, "{}"};
         buf_printf(&b, "%s%s", i == 0 ? "" : ",", items[i % 3]);
     }
     buf_put_cstr(&b, "]}");
     buf_put_u8(&b, 0);
-    const char *answer = ask(&w, DECIDE_BATCH, (const char *)b.data);
+    ok(buf_finish(&b, "questions"));
+    return (const char *)b.data;
+}
+
+START_TEST(test_a_batch_of_decisions) {
+    load_policy();
+    (void)ask(&w, ATTEST, provenance);
+    const char *answer = ask(&w, DECIDE_BATCH, questions(200));
     ck_assert_uint_eq(length_at(&w, answer, "results"), 200);
     ck_assert_str_eq(at(&w, answer, "results.198.response.decision"), "ALLOW");
     ck_assert_str_eq(at(&w, answer, "results.199.response.decision"), "DENY");
     ck_assert_str_eq(at(&w, answer, "results.197.error.details.0.reason"), "INVALID_FIELD");
+}
+END_TEST
+
+/* The workers, held until a test lets them go. */
+static struct held {
+    struct service_job jobs[2];
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool free;
+} held = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void hold(struct service_job *job) {
+    (void)job;
+    (void)pthread_mutex_lock(&held.lock);
+    while (!held.free) (void)pthread_cond_wait(&held.changed, &held.lock);
+    (void)pthread_mutex_unlock(&held.lock);
+}
+
+static void let_go(void) {
+    (void)pthread_mutex_lock(&held.lock);
+    held.free = true;
+    (void)pthread_cond_broadcast(&held.changed);
+    (void)pthread_mutex_unlock(&held.lock);
+}
+
+static void *decide_many(void *wire) {
+    struct arena own;
+    struct bytes out;
+    struct rpc_client_result r;
+    arena_init(&own, MEMORY_MAX);
+    struct rpc_client *c = world_client(&w, w.token.text);
+    const struct rpc_client_request request = {.path = DECIDE_BATCH,
+                                               .message = *(struct bytes *)wire};
+    ok(rpc_client_unary(c, &own, &request, &out, &r));
+    struct ProtobufCMessage *m = NULL;
+    struct bytes json;
+    const struct ProtobufCMessageDescriptor *t =
+        msg_type_by_name(w.schema, BYTES_LIT("attestd.v1.DecideBatchResponse"));
+    ck_assert_int_eq(r.code, 0);
+    ok(msg_unpack(w.schema, &own, t, out, &MSG_LIMITS_DEFAULT, &m));
+    ok(msg_to_json(w.schema, &own, m, &json));
+    const char *text = (const char *)arena_copy(&own, json).data;
+    ck_assert_ptr_null(strstr(text, "QUEUE_FULL"));
+    rpc_client_free(c);
+    arena_done(&own);
+    return NULL;
+}
+
+START_TEST(test_batches_leave_room_in_the_queue_for_each_other) {
+    load_policy();
+    (void)ask(&w, ATTEST, provenance);
+    struct bytes wire = wire_of(&w, "attestd.v1.DecideBatchRequest", questions(1000));
+    for (size_t i = 0; i < 2; i++) {
+        held.jobs[i].run = hold;
+        ok(service_submit_job(w.service, &held.jobs[i]));
+    }
+    pthread_t threads[4];
+    for (size_t i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, decide_many, &wire), 0);
+    /* Meanwhile they begin what they may: more turns than all of it would take. */
+    for (size_t i = 0; i < 300; i++) (void)ask(&w, "/grpc.health.v1.Health/Check", "{}");
+    let_go();
+    for (size_t i = 0; i < 4; i++) ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
 }
 END_TEST
 
@@ -586,6 +675,7 @@ static Suite *api_suite(void) {
     tcase_add_test(tc, test_malformed_messages_are_refused_before_anything_else);
     tcase_add_test(tc, test_values_that_json_cannot_say_are_refused);
     tcase_add_test(tc, test_times_out_of_range_are_refused);
+    tcase_add_test(tc, test_what_the_gate_is_asked_about_can_be_said_too);
     tcase_add_test(tc, test_every_method_asks_for_its_scope_and_no_other);
     tcase_add_test(tc, test_strangers_reach_only_what_is_open);
     tcase_add_test(tc, test_wrong_tokens_are_refused_alike);
@@ -596,6 +686,7 @@ static Suite *api_suite(void) {
     tcase_add_test(tc, test_a_batch_whose_caller_goes_away_ends_quietly);
     tcase_add_test(tc, test_decisions_say_what_was_found);
     tcase_add_test(tc, test_a_batch_of_decisions);
+    tcase_add_test(tc, test_batches_leave_room_in_the_queue_for_each_other);
     tcase_add_test(tc, test_trace_goes_both_ways);
     tcase_add_test(tc, test_the_log_proves_itself);
     tcase_add_test(tc, test_tokens_are_made_listed_and_revoked);

@@ -84,10 +84,14 @@ static void *run_stream(void *arg) {
     return NULL;
 }
 
-static void stream_start(struct stream *s) {
+static void stream_init(struct stream *s) {
     arena_init(&s->arena, MEMORY_MAX);
     ck_assert_int_eq(pthread_mutex_init(&s->lock, NULL), 0);
     ck_assert_int_eq(pthread_cond_init(&s->changed, NULL), 0);
+}
+
+static void stream_start(struct stream *s) {
+    stream_init(s);
     ck_assert_int_eq(pthread_create(&s->thread, NULL, run_stream, s), 0);
 }
 
@@ -258,21 +262,35 @@ START_TEST(test_a_watch_from_beyond_the_end_waits) {
 }
 END_TEST
 
+/* submit_large logs a statement of 1,024 subjects: more than 150 KB in a watch. */
+static void submit_large(unsigned n) {
+    struct buf b;
+    buf_init(&b, (size_t)1 << 20);
+    buf_put_cstr(&b, "{\"predicateType\":\"https://t.test/v1\",\"json\":{},\"subject\":[");
+    for (unsigned i = 0; i < 1024; i++) {
+        buf_printf(&b, "%s{\"name\":\"%0*u\",\"digest\":{\"sha256\":\"%064x\"}}", i == 0 ? "" : ",",
+                   64, i, n * 1024 + i);
+    }
+    buf_put_cstr(&b, "]}");
+    buf_put_u8(&b, 0);
+    ok(buf_finish(&b, "request"));
+    (void)ask(&w, ATTEST, (const char *)b.data);
+    buf_done(&b);
+}
+
 START_TEST(test_a_slow_reader_is_waited_for_and_misses_nothing) {
-    /* Twice what a stream's window takes in. */
-    enum { N = 400 };
+    enum { LARGE = 120, ALL = LARGE + 40 }; /* over 16 MiB: what a response may have waiting */
     static struct stream s;
-    s = watch_stream("{}", w.token.text, N);
-    for (unsigned i = 0; i < N / 2; i++) submit(i, "https://t.test/v1");
-    (void)pthread_mutex_init(&s.lock, NULL);
+    for (unsigned i = 0; i < LARGE; i++) submit_large(i);
+    s = watch_stream("{}", w.token.text, ALL);
+    stream_init(&s);
     (void)pthread_mutex_lock(&s.lock); /* the reader stops at its first message */
-    arena_init(&s.arena, MEMORY_MAX);
-    (void)pthread_cond_init(&s.changed, NULL);
     ck_assert_int_eq(pthread_create(&s.thread, NULL, run_stream, &s), 0);
-    for (unsigned i = N / 2; i < N; i++) submit(i, "https://t.test/v1"); /* others are served */
+    for (unsigned i = LARGE; i < ALL; i++) submit(i, "https://t.test/v1"); /* others are served */
     (void)pthread_mutex_unlock(&s.lock);
     stream_join(&s);
-    for (size_t i = 0; i < N; i++) {
+    ck_assert_uint_eq(s.count, ALL);
+    for (size_t i = LARGE; i < ALL; i++) {
         char index[16];
         (void)snprintf(index, sizeof index, "%zu", i);
         ck_assert_str_eq(watched(&s, i, "attestation.index"), index);

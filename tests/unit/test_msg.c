@@ -165,8 +165,8 @@ START_TEST(test_unknown_fields_are_stepped_over) {
 }
 END_TEST
 
-/* SPEC proto-encoding: "Parsers must handle both packed and unpacked data" (paraphrased heading
- * "Packed Repeated Fields") */
+/* SPEC proto-encoding packed: "parsers must be able to parse repeated fields that were compiled as
+ * packed as if they were not packed, and vice versa" */
 START_TEST(test_repeated_numbers_come_packed_and_not) {
     ProtobufCMessage *m = NULL;
     ck_assert_ptr_null(unpack(RULE, BYTES_LIT("\x30\x07\x32\x03\x01\xac\x02\x30\x08"), &m));

@@ -118,7 +118,7 @@ static const struct {
     {VALUE, "\"\"", NULL},
     {VALUE, "1e2", "100"},
     {VALUE, "9007199254740993", "9007199254740992"}, /* numbers are doubles */
-    {VALUE, "1e20", "1.0000000000000000e+20"}, /* as an integer it would be over 64 bits */
+    {VALUE, "1e20", "1.0000000000000000e+20"},       /* as an integer it would be over 64 bits */
     {VALUE, "-9223372036854775808", "-9.2233720368547758e+18"},
     {VALUE, "1e21", "1e+21"},
     {LIST_VALUE, "[1,2]", NULL},
@@ -333,6 +333,7 @@ START_TEST(test_what_has_no_json_form_is_not_printed) {
     d.nanos = INT32_MIN;
     assert_unprintable("duration of too many nanoseconds", &d.base);
 
+    /* SPEC struct.proto Value: "absence of any variant indicates an error" */
     Google__Protobuf__Value v = GOOGLE__PROTOBUF__VALUE__INIT;
     assert_unprintable("Value without a kind", &v.base);
     v.kind_case = GOOGLE__PROTOBUF__VALUE__KIND_NUMBER_VALUE;
