@@ -235,6 +235,11 @@ START_TEST(test_statement_reads_back) {
     ck_assert(material.has_content && bytes_equal(material.content, BYTES_LIT("hi\n")));
     ck_assert(text_equal(material.download_location, T("https://d.example/b")));
     ck_assert(text_equal(material.media_type, T("text/plain")));
+    ck_assert_ptr_null(intoto_resource_from_json(
+        &arena, json_at(st.predicate, BYTES_LIT("buildDefinition.resolvedDependencies.0")),
+        &material));
+    ck_assert(text_equal(material.uri, T("git+https://git.example/shop@refs/heads/main")));
+    ck_assert(!material.has_content);
     arena_done(&arena);
 }
 END_TEST
@@ -347,6 +352,45 @@ START_TEST(test_what_is_read_and_what_is_refused) {
         ck_assert_msg(err != NULL, "accepted %s", read_refused[i]);
         ck_assert_int_eq(error_code(err), ERROR_INVALID_ARGUMENT);
         ck_assert_uint_eq(st.subject_count, 7); /* untouched on failure */
+        arena_done(&arena);
+    }
+}
+END_TEST
+
+/* What a document says about builders is not what provenance says. */
+START_TEST(test_builder_ids_are_read_from_provenance_alone) {
+    struct intoto_statement st;
+    struct arena arena;
+    arena_init(&arena, ARENA_MAX);
+    ck_assert_ptr_null(
+        parse(&arena,
+              BYTES_LIT(BEGIN REST ",\"predicate\":{\"runDetails\":{\"builder\":{\"id\":"
+                                   "\"https://b.example\"}}}}"),
+              &st));
+    ck_assert_uint_eq(st.builder_id.len, 0);
+    arena_done(&arena);
+}
+END_TEST
+
+START_TEST(test_subjects_and_digests_are_counted_when_read) {
+    static const size_t counts[] = {INTOTO_SUBJECTS_MAX, INTOTO_SUBJECTS_MAX + 1,
+                                    INTOTO_DIGESTS_MAX, INTOTO_DIGESTS_MAX + 1};
+    for (size_t i = 0; i < 4; i++) {
+        struct intoto_statement st;
+        struct arena arena;
+        struct buf b;
+        arena_init(&arena, ARENA_MAX);
+        buf_init_arena(&b, &arena, 1 << 20);
+        buf_put_cstr(&b, BEGIN ",\"predicateType\":\"t:\",\"subject\":[");
+        if (i >= 2) buf_put_cstr(&b, "{\"digest\":{");
+        for (size_t k = 0; k < counts[i]; k++)
+            if (i < 2)
+                buf_printf(&b, "%s{\"digest\":{\"x%zu\":\"y\"}}", k == 0 ? "" : ",", k);
+            else
+                buf_printf(&b, "%s\"x%zu\":\"y\"", k == 0 ? "" : ",", k);
+        buf_put_cstr(&b, i < 2 ? "]}" : "}}]}");
+        CLEANUP(error_freep) struct error *err = parse(&arena, buf_bytes(&b), &st);
+        ck_assert((err == NULL) == (i % 2 == 0));
         arena_done(&arena);
     }
 }
@@ -502,6 +546,8 @@ static Suite *intoto_suite(void) {
     tcase_add_test(tc, test_the_head_is_all_but_the_predicate_and_borrows_nothing);
     tcase_add_test(tc, test_the_head_of_a_large_statement_is_small);
     tcase_add_test(tc, test_what_is_read_and_what_is_refused);
+    tcase_add_test(tc, test_builder_ids_are_read_from_provenance_alone);
+    tcase_add_test(tc, test_subjects_and_digests_are_counted_when_read);
     tcase_add_test(tc, test_every_truncation_of_a_statement_is_refused);
     tcase_add_test(tc, test_summary_has_all_required_fields);
     tcase_add_test(tc, test_survives_every_allocation_failure);

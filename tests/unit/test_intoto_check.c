@@ -223,6 +223,9 @@ static const struct {
     {"urn:x", true, false},
     {"https://slsa.dev/provenance-like/v1", true, false},
     {"https://in-toto.io/attestation/link/v0.3", true, false},
+    {"https://a.example/xxxxxxxxx/y", true, false}, /* ends a word where reserved types do */
+    {"https://a.example/xxxxxxxxxxx/y", true, false},
+    {"https://a.example/xxxxxxxxxxxxxxxxxxx/y", true, false},
     {"", false, false},
     {"no scheme", false, false},
     {"chainloop.dev/attestation/v0.2", false, false},
@@ -260,6 +263,40 @@ START_TEST(test_predicate_types) {
 }
 END_TEST
 
+START_TEST(test_names_have_bounds) {
+    static char name[INTOTO_TEXT_MAX + 2];
+    memset(name, 'x', sizeof name);
+    name[1] = ':';
+    struct intoto_submission sub = of_octets("{}");
+    sub.predicate_type = (struct text){name, INTOTO_TEXT_MAX};
+    expect_accepted(sub, "a long type");
+    sub.predicate_type.len++;
+    expect_field(sub, "predicate_type");
+    struct intoto_digest two[2] = {digest_a[0], {{name + 2, INTOTO_ALGORITHM_MAX}, T("v")}};
+    struct intoto_resource subject = {.digests = two, .digest_count = 2};
+    expect_accepted(of_subject(&subject), "a long algorithm");
+    two[1].algorithm.len++;
+    expect_field(of_subject(&subject), "subject[0].digest");
+    two[1] = (struct intoto_digest){T("x"), {name + 2, INTOTO_DIGEST_VALUE_MAX}};
+    expect_accepted(of_subject(&subject), "a long value");
+    two[1].value.len++;
+    expect_field(of_subject(&subject), "subject[0].digest");
+}
+END_TEST
+
+START_TEST(test_want_of_memory_is_not_the_callers_fault) {
+    struct arena arena;
+    struct intoto_submission sub = of_octets("{\"a\":[1,2,3]}");
+    for (size_t max = 0; max < 200; max += 8) {
+        arena_init(&arena, max);
+        CLEANUP(error_freep) struct error *err = intoto_check(&arena, &sub, &limits);
+        ck_assert(err == NULL || error_code(err) == ERROR_RESOURCE_EXHAUSTED);
+        ck_assert(err != NULL || max > 64);
+        arena_done(&arena);
+    }
+}
+END_TEST
+
 /* The same rule for trees: another kind must not be another door. */
 START_TEST(test_reserved_types_are_refused_as_trees_too) {
     struct arena arena;
@@ -289,6 +326,16 @@ START_TEST(test_documents_are_json_objects_within_limits) {
     memcpy(deep, "{\"a\":", 5);
     deep[390] = '}';
     expect_field(of_octets(deep), "json_bytes");
+    struct arena arena; /* trees come from elsewhere, and have the same bound */
+    arena_init(&arena, ARENA_MAX);
+    struct intoto_submission tree = of_octets("{}");
+    tree.kind = INTOTO_PREDICATE_TREE;
+    tree.tree = tree_of(&arena, deep);
+    expect_field(tree, "json");
+    struct intoto_resource subject = one_subject[0];
+    subject.annotations = tree.tree;
+    expect_field(of_subject(&subject), "subject[0].annotations");
+    arena_done(&arena);
     struct intoto_submission sub = of_octets("{}");
     sub.kind = INTOTO_PREDICATE_UNSET;
     expect_field(sub, "predicate");
@@ -414,6 +461,8 @@ START_TEST(test_other_fields) {
     sub.provenance.finished_on = (struct intoto_time){true, 0, -1};
     expect_field(sub, "provenance.finished_on");
     /* SPEC in-toto resource_descriptor.md */
+    sub.provenance.finished_on.set = false; /* then the rest is nobody's word */
+    expect_accepted(sub, "a time that is not set");
     struct intoto_resource nothing = {.name = T("only a name")};
     sub = full_provenance(&arena);
     sub.provenance.byproducts = &nothing;
@@ -460,6 +509,8 @@ static Suite *intoto_check_suite(void) {
     tcase_add_test(tc, test_every_subject_needs_a_sha256);
     tcase_add_test(tc, test_digests_are_counted);
     tcase_add_test(tc, test_predicate_types);
+    tcase_add_test(tc, test_names_have_bounds);
+    tcase_add_test(tc, test_want_of_memory_is_not_the_callers_fault);
     tcase_add_test(tc, test_reserved_types_are_refused_as_trees_too);
     tcase_add_test(tc, test_documents_are_json_objects_within_limits);
     tcase_add_test(tc, test_deepest_accepted_trees_read_back);
