@@ -133,6 +133,15 @@ def submit_until_gone(run, thread, deadline):
             return
 
 
+def submit(run, count):
+    """submit RUN COUNT: one after the other, each must be logged."""
+    connection = Connection()
+    for n in range(int(count)):
+        digest, request = submission(f"{run}/{n}")
+        remember(f"{run}/{n}", digest, connection.call("Attestations/Attest", request))
+        append("checkpoints", json.dumps(connection.get("/checkpoint")))
+
+
 def watch_checkpoint(stop):
     connection = None
     last = ""
@@ -339,6 +348,6 @@ def count():
     print(parse_note(Connection().get("/checkpoint"))[1])
 
 
-commands = {"load": load, "repeat": repeat, "settle": settle, "tree": tree,
+commands = {"load": load, "submit": submit, "repeat": repeat, "settle": settle, "tree": tree,
             "read-only": read_only, "count": count}
 commands[sys.argv[3]](*sys.argv[4:])
