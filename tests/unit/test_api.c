@@ -570,7 +570,16 @@ static void *decide_many(void *wire) {
 
 START_TEST(test_batches_leave_room_in_the_queue_for_each_other) {
     load_policy();
-    (void)ask(&w, ATTEST, provenance);
+    for (size_t i = 0; i < 64; i++) { /* so much evidence that workers look at it */
+        char json[512];
+        (void)snprintf(json, sizeof json,
+                       "{\"subject\":[{\"digest\":{\"sha256\":\"" SHA_A
+                       "\"}}],"
+                       "\"provenance\":{\"buildType\":\"https://b.test/1\","
+                       "\"externalParameters\":{\"n\":%zu}}}",
+                       i);
+        (void)ask(&w, ATTEST, json);
+    }
     struct bytes wire = wire_of(&w, "attestd.v1.DecideBatchRequest", questions(1000));
     for (size_t i = 0; i < 2; i++) {
         held.jobs[i].run = hold;
