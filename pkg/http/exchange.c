@@ -464,9 +464,9 @@ void exchange_tick(struct http_exchange *x, uint64_t now) {
     const struct http_limits *l = &x->port->server->limits;
     if (!x->attached || now < x->send_ms) return;
     uint64_t quiet_ms = now - x->send_ms;
-    if (exchange_waiting(x) > 0 && quiet_ms >= l->send_ms) {
-        x->conn->protocol->reset(x);
-    } else if (x->sent && !x->request_ended && quiet_ms >= l->stranger_body_ms) {
+    bool stalled = exchange_waiting(x) > 0 && quiet_ms >= l->send_ms;
+    bool goes_on = x->sent && !x->request_ended && quiet_ms >= l->stranger_body_ms;
+    if (stalled || goes_on) {
         x->conn->protocol->reset(x);
     } else if (!x->ended && !x->released && body_is_late(x, now)) {
         overrun(x, HTTP_BODY_TOO_SLOW);

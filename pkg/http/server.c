@@ -6,11 +6,11 @@
 #include "obs/obs.h"
 
 const struct http_limits http_limits_default = {
-    .header_list_max = 16 * 1024,
+    .header_list_max = (size_t)16 * 1024,
     .streams_max = 100,
     .stream_window = 256 * 1024,
     .connection_window = 1024 * 1024,
-    .stranger_body_max = 16 * 1024,
+    .stranger_body_max = (size_t)16 * 1024,
     .stranger_body_ms = 5000,
     .connection_body_max = (size_t)16 << 20,
     .total_body_max = (size_t)256 << 20,

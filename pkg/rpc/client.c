@@ -55,7 +55,7 @@ static struct rpc_client_result result_of(int code, const char *message) {
         .code = code, .message = message, .reason = "", .field = "", .request_id = ""};
 }
 
-/* SPEC grpc statuscodes / http-grpc-status-mapping: a response without grpc-status is mapped by its
+/* As gRPC's http-grpc-status-mapping.md has it: a response without grpc-status is mapped by its
  * HTTP status. */
 static int code_of_http(int status) {
     switch (status) {
@@ -419,7 +419,7 @@ static struct error *wait_for(struct waiting *w, const struct rpc_client_request
 struct error *rpc_client_unary(struct rpc_client *c, struct arena *arena,
                                const struct rpc_client_request *request, struct bytes *out,
                                struct rpc_client_result *out_result) {
-    struct rpc_client_result result;
+    struct rpc_client_result result = {0};
     struct waiting w = {.client = c, .arena = arena, .out = &result};
     TRY(wait_for(&w, request));
     bool one = w.messages == 1;
@@ -433,7 +433,7 @@ struct error *rpc_client_stream(struct rpc_client *c, struct arena *arena,
                                 const struct rpc_client_request *request,
                                 const struct rpc_client_each *each,
                                 struct rpc_client_result *out_result) {
-    struct rpc_client_result result;
+    struct rpc_client_result result = {0};
     struct waiting w = {.client = c, .arena = arena, .each = each, .out = &result};
     TRY(wait_for(&w, request));
     *out_result = result;

@@ -111,10 +111,10 @@ struct error *rpc_server_new(const struct rpc_options *options, struct rpc_serve
     CLEANUP(rpc_server_freep) struct rpc_server *s = alloc_zero(1, sizeof *s);
     if (s == NULL) return error_nomem();
     s->options = *options;
-    s->by_path = alloc_zero(options->method_count, sizeof(*s->by_path));
+    s->by_path = alloc_zero(options->method_count, sizeof(struct rpc_method *));
     if (s->by_path == NULL) return error_nomem();
     for (size_t i = 0; i < options->method_count; i++) s->by_path[i] = &options->methods[i];
-    qsort(s->by_path, options->method_count, sizeof(*s->by_path), compare_methods);
+    qsort(s->by_path, options->method_count, sizeof(struct rpc_method *), compare_methods);
     uint8_t id[4];
     TRY(entropy_fill(&entropy_system, id, sizeof id));
     memcpy(&s->process_id, id, sizeof id);

@@ -2,6 +2,7 @@
 
 /* --- HTTP/2 */
 
+/* SPEC rfc9110 9.1, SPEC rfc9110 15.5.6 */
 START_TEST(test_h2_serves_routes_with_bodies_and_trailers) {
     struct world w = {0};
     open_world(&w, true);
@@ -61,6 +62,7 @@ START_TEST(test_h2_many_streams_and_large_bodies_share_a_connection) {
 }
 END_TEST
 
+/* SPEC rfc9113 8.1 */
 START_TEST(test_h2_strangers_get_little_room_for_bodies) {
     struct world w = {0};
     open_world(&w, true);
@@ -132,6 +134,7 @@ START_TEST(test_h2_responses_over_the_limits_are_reset) {
 }
 END_TEST
 
+/* SPEC rfc9113 6.5.2 */
 START_TEST(test_h2_a_large_head_is_refused) {
     struct world w = {0};
     open_world(&w, true);
@@ -240,6 +243,7 @@ START_TEST(test_h2_pings_are_answered) {
 }
 END_TEST
 
+/* SPEC rfc9113 6.8 */
 START_TEST(test_h2_drain_finishes_what_is_in_flight) {
     struct world w = {0};
     open_world(&w, true);

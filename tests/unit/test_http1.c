@@ -48,6 +48,7 @@ static const struct {
     {"leading zero", BYTES_LIT(HEAD("Content-Length: 007\r\n")), HTTP1_LENGTH},
     {"chunked", BYTES_LIT(HEAD("Transfer-Encoding: Chunked\r\n")), HTTP1_CHUNKED},
     {"odd method", BYTES_LIT("M-SEARCH /x HTTP/1.1\r\n" HOST "\r\n"), HTTP1_NO_BODY},
+    /* SPEC rfc9110 5.5 */
     {"octets above 127 in a value", BYTES_LIT(HEAD("X: \xc3\xa4\r\n")), HTTP1_NO_BODY},
     {"connection without close", BYTES_LIT(HEAD("Connection: closed, ,\r\n")), HTTP1_NO_BODY},
 };
@@ -75,9 +76,11 @@ static const struct {
     struct bytes head;
     int status;
 } rejected[] = {
+    /* SPEC rfc9112 2.2 */
     {"bare LF", BYTES_LIT("GET / HTTP/1.1\nHost: a\n\n"), 400},
     {"bare CR", BYTES_LIT(HEAD("X: a\rb\r\n")), 400},
     {"NUL", BYTES_LIT(HEAD("X: a\0b\r\n")), 400},
+    /* SPEC rfc9112 5.1 */
     {"folded line", BYTES_LIT(HEAD("X: a\r\n b\r\n")), 400},
     {"folded with a colon", BYTES_LIT(HEAD("X: a\r\n b: c\r\n")), 400},
     {"blank before colon", BYTES_LIT(HEAD("X : a\r\n")), 400},
@@ -94,6 +97,7 @@ static const struct {
     {"absolute target", BYTES_LIT("GET http://a/ HTTP/1.1\r\n" HOST "\r\n"), 400},
     {"fragment", BYTES_LIT("GET /a#b HTTP/1.1\r\n" HOST "\r\n"), 400},
     {"octets above 127 in the target", BYTES_LIT("GET /\xc3 HTTP/1.1\r\n" HOST "\r\n"), 400},
+    /* SPEC rfc9112 3.2 */
     {"no host", BYTES_LIT("GET / HTTP/1.1\r\n\r\n"), 400},
     {"two hosts", BYTES_LIT(HEAD(HOST)), 400},
     {"two lengths", BYTES_LIT(HEAD("Content-Length: 1\r\nContent-Length: 1\r\n")), 400},
@@ -109,8 +113,10 @@ static const struct {
      400},
     {"chunked twice",
      BYTES_LIT(HEAD("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")), 400},
+    /* SPEC rfc9112 6.1 */
     {"gzip, chunked", BYTES_LIT(HEAD("Transfer-Encoding: gzip, chunked\r\n")), 501},
     {"identity", BYTES_LIT(HEAD("Transfer-Encoding: identity\r\n")), 501},
+    /* SPEC rfc9110 10.1.1 */
     {"other expectation", BYTES_LIT(HEAD("Expect: 200-ok\r\n")), 417},
     {"long method", BYTES_LIT("ABCDEFGHIJKLMNOPQRSTU / HTTP/1.1\r\n" HOST "\r\n"), 400},
 };

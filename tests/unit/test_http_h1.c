@@ -87,6 +87,7 @@ static const struct {
      "connection: close\r\n\r\nwho are you", 1},
     {"head", "HEAD /hello HTTP/1.1\r\n" H "\r\n" LAST, "HTTP/1.1 200", 2},
     {"not found", "GET /x HTTP/1.1\r\n" H "\r\n" LAST, "HTTP/1.1 404 Not Found\r\n", 2},
+    /* SPEC rfc9110 15.5.6, SPEC rfc9112 4 */
     {"method", "DELETE /echo HTTP/1.1\r\n" H "\r\n" LAST, "allow: POST\r\n", 2},
     {"two authorizations",
      "POST /echo HTTP/1.1\r\n" H "Authorization: a\r\nauthorization: b\r\n\r\n" LAST,

@@ -314,6 +314,7 @@ END_TEST
 static const struct {
     const char *name, *ca, *chain, *key, *host;
 } bad_peers[] = {
+    /* SPEC rfc6125 6.4 */
     {"unknown issuer", "testdata/tls/other-ca.pem", "testdata/tls/server.pem",
      "testdata/tls/server.key", "localhost"},
     {"other name", "testdata/tls/ca.pem", "testdata/tls/other.pem", "testdata/tls/other.key",

@@ -57,6 +57,7 @@ START_TEST(test_frames_that_lie_are_refused_before_memory_is_taken) {
 }
 END_TEST
 
+/* SPEC grpc PROTOCOL-HTTP2 */
 START_TEST(test_timeouts_are_read_strictly) {
     static const struct {
         const char *text;
@@ -383,6 +384,7 @@ static const struct {
     {"json", "/t.T/Echo", BYTES_LIT("{\"a\":1}"), NULL, NULL, 200, "{\"a\":1}"},
     {"empty", "/t.T/Echo", {NULL, 0}, NULL, NULL, 200, ""},
     {"version", "/t.T/Echo", BYTES_LIT("{}"), "connect-protocol-version", "1", 200, "{}"},
+    /* SPEC connect: "connect-protocol-version" */
     {"other version", "/t.T/Echo", BYTES_LIT("{}"), "connect-protocol-version", "2", 400,
      "{\"code\":\"invalid_argument\",\"message\":\"connect-protocol-version: only 1 is spoken\"}"},
     {"compressed", "/t.T/Echo", BYTES_LIT("{}"), "content-encoding", "gzip", 501, "unimplemented"},
@@ -397,6 +399,7 @@ static const struct {
     {"bad timeout", "/t.T/Echo", BYTES_LIT("{}"), "connect-timeout-ms", "1s", 400, "malformed"},
     {"deadline", "/t.T/Keep", BYTES_LIT("{}"), "connect-timeout-ms", "20", 504,
      "deadline_exceeded"},
+    /* SPEC rfc9110 15.5.2 */
     {"token", "/t.T/Echo", BYTES_LIT("{}"), "authorization", "Bearer x", 401, "unauthenticated"},
 };
 
