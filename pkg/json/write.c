@@ -183,7 +183,8 @@ void json_put_double(struct json_writer *w, double v) {
 }
 
 bool json_double_is_readable(double v) {
-    if (!isfinite(v)) return false;
     /* -2^63 itself is written -9223372036854776000, which is below int64. */
-    return (v > -0x1p63 && v < 0x1p64) || fabs(v) >= 1e21;
+    const double below = -9223372036854775808.0, above = 18446744073709551616.0; /* 2^64 */
+    if (!isfinite(v)) return false;
+    return (v > below && v < above) || fabs(v) >= 1e21;
 }

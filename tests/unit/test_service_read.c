@@ -4,8 +4,8 @@
 #include "note/note.h"
 #include "service_rig.h"
 
-/* A log of provenance chains and documents: artifact n from n + 1, for n = 0 to 9; then documents of
- * two types about artifact 0, then one about artifact 50. */
+/* A log of provenance chains and documents: artifact n from n + 1, for n = 0 to 9; then documents
+ * of two types about artifact 0, then one about artifact 50. */
 static void fill(struct rig *rig) {
     rig_init(rig);
     rig_open(rig);
