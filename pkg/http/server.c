@@ -3,7 +3,6 @@
 
 #include "base/alloc.h"
 #include "http/internal.h"
-#include "obs/obs.h"
 
 const struct http_limits http_limits_default = {
     .header_list_max = (size_t)16 * 1024,
@@ -55,10 +54,6 @@ void http_server_free(struct http_server *s) {
 
 /* --- connections */
 
-static void count_connections(const struct http_port *p) {
-    metric_set(METRIC_CONNECTIONS, atomic_load(&p->budget->open));
-}
-
 void conn_init(struct http_conn *c, const struct http_protocol *protocol, struct http_port *p,
                struct net_conn *net) {
     c->protocol = protocol;
@@ -67,7 +62,6 @@ void conn_init(struct http_conn *c, const struct http_protocol *protocol, struct
     c->next = p->conns;
     if (c->next != NULL) c->next->prev = c;
     p->conns = c;
-    count_connections(p);
 }
 
 void conn_closed(struct http_conn *c) {
@@ -91,7 +85,6 @@ void conn_closed(struct http_conn *c) {
         p->conns = c->next;
     }
     c->protocol->free(c);
-    count_connections(p);
     port_check(p);
 }
 
