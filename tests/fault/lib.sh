@@ -12,7 +12,7 @@ set -u
 : "${SAMPLE:=200}" # receipts of a case that `attest verify` judges, too
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-PATH=$top/$BUILD:$PATH
+path=$PATH
 passed=0
 failed=0
 pid=
@@ -78,6 +78,10 @@ begin() { # name
     export XDG_CONFIG_HOME="$work/config" XDG_STATE_HOME="$work/state"
     export ATTEST_TOKEN_FILE="$work/admin.token" ATTEST_CA="$work/ca.pem"
     unset ATTEST_SERVER ATTEST_CONFIG 2>/dev/null || true
+    # copies: a rebuild meanwhile must not change what is tested
+    mkdir "$work/bin"
+    cp "$top/$BUILD/attestd" "$top/$BUILD/attest" "$top/$BUILD/tools/verify_receipts" "$work/bin/"
+    PATH=$work/bin:$path
     data=$work/data
     anchor=$work/outer.anchor
     config=
@@ -148,16 +152,15 @@ invariants() {
     expect "I4: the same key gives the same entry and receipt" client repeat
     expect "I4, I5: a key without an answer is whole or absent, and logged once" client settle
     expect "I1, I2, I3: receipts and checkpoints against the raw entries" client tree
-    verify_receipts
+    judge_receipts
     stop_clean
     [ "$code" -eq 0 ] && ok || bad "SIGTERM: exit $code"
     expect "I3, I5: fsck" attestd fsck --data "$data" --anchor "$anchor"
 }
 # Every receipt by the product's own verifier in one process, and a sample of them by the command.
-verify_receipts() {
+judge_receipts() {
     [ -f "$work/trust.json" ] || expect "trust is saved" attest trust --out "$work/trust.json"
-    expect "I1: every receipt verifies" "$top/$BUILD/tools/verify_receipts" "$work/trust.json" \
-        "$work/receipts"
+    expect "I1: every receipt verifies" verify_receipts "$work/trust.json" "$work/receipts"
     total=$(acked)
     find "$work/receipts" -name '*.json' | sort |
         awk -v n="$SAMPLE" -v t="$total" 't <= n || int(NR * n / t) != int((NR - 1) * n / t)' |

@@ -28,7 +28,7 @@ for kind in torn cut flipped deleted; do
     expect_exit "fsck finds the gap" 1 attestd fsck --data "$data" --anchor "$anchor"
     start
     expect_read_only "missing"
-    verify_receipts # what was acknowledged stays true without the server
+    judge_receipts # what was acknowledged stays true without the server
     stop_clean
     [ "$code" -eq 0 ] && ok || bad "SIGTERM while read-only: exit $code"
     start # and it does not mend itself
