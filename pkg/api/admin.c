@@ -12,7 +12,7 @@ static struct tokens *tokens_of(const struct api_call *c) { return c->api->optio
 /* --- tokens */
 
 static char **make_texts(struct api_maker *mk, const struct text *texts, size_t count) {
-    char **out = api_make_array(mk, count, sizeof *out);
+    char **out = api_make_list(mk, count);
     for (size_t i = 0; i < count && out != NULL; i++) {
         out[i] = api_make_text(mk, bytes_of_text(texts[i]));
     }
@@ -134,7 +134,7 @@ struct error *api_list_tokens(struct api_call *c) {
     const Attestd__V1__ListTokensRequest *q = (const Attestd__V1__ListTokensRequest *)c->request;
     size_t page = q->page_size == 0 ? PAGE_DEFAULT : q->page_size;
     if (page > PAGE_MAX) page = PAGE_MAX;
-    struct text after;
+    struct text after = {0};
     TRY(after_of(q->page_token, &after));
     const struct token_info *infos = NULL;
     size_t count = 0; /* one more than a page says that there is a next one */
@@ -144,7 +144,7 @@ struct error *api_list_tokens(struct api_call *c) {
     struct api_maker mk = {.arena = c->arena};
     Attestd__V1__ListTokensResponse *r =
         api_make(&mk, &attestd__v1__list_tokens_response__descriptor);
-    Attestd__V1__Token **list = api_make_array(&mk, shown, sizeof *list);
+    Attestd__V1__Token **list = api_make_list(&mk, shown);
     for (size_t i = 0; i < shown && mk.failed == NULL; i++) list[i] = make_token(&mk, &infos[i]);
     TRY(api_made(&mk));
     r->tokens = list;

@@ -139,7 +139,7 @@ static ProtobufCMessage *assemble(struct api_maker *mk, ProtobufCMessage *const 
                                   Google__Rpc__Status *const *errors, size_t count) {
     Attestd__V1__AttestBatchResponse *out =
         api_make(mk, &attestd__v1__attest_batch_response__descriptor);
-    Attestd__V1__AttestBatchResponse__Item **items = api_make_array(mk, count, sizeof *items);
+    Attestd__V1__AttestBatchResponse__Item **items = api_make_list(mk, count);
     for (size_t i = 0; i < count && mk->failed == NULL; i++) {
         items[i] = api_make(mk, &attestd__v1__attest_batch_response__item__descriptor);
         if (items[i] == NULL) return NULL;

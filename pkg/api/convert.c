@@ -95,7 +95,7 @@ static Google__Protobuf__Value *make_value(struct api_maker *mk, const struct js
 static Google__Protobuf__ListValue *make_list(struct api_maker *mk, const struct json_value *v,
                                               unsigned depth) {
     Google__Protobuf__ListValue *list = api_make(mk, &google__protobuf__list_value__descriptor);
-    Google__Protobuf__Value **values = api_make_array(mk, v->array.count, sizeof *values);
+    Google__Protobuf__Value **values = api_make_list(mk, v->array.count);
     if (list == NULL || values == NULL) return NULL;
     for (size_t i = 0; i < v->array.count; i++) {
         values[i] = make_value(mk, &v->array.items[i], depth);
@@ -120,8 +120,7 @@ static Google__Protobuf__Struct__FieldsEntry *make_entry(struct api_maker *mk,
 static Google__Protobuf__Struct *make_object(struct api_maker *mk, const struct json_value *v,
                                              unsigned depth) {
     Google__Protobuf__Struct *s = api_make(mk, &google__protobuf__struct__descriptor);
-    Google__Protobuf__Struct__FieldsEntry **entries =
-        api_make_array(mk, v->object.count, sizeof *entries);
+    Google__Protobuf__Struct__FieldsEntry **entries = api_make_list(mk, v->object.count);
     if (s == NULL || entries == NULL) return NULL;
     for (size_t i = 0; i < v->object.count; i++) {
         entries[i] = make_entry(mk, &v->object.members[i], depth);
@@ -255,8 +254,7 @@ static Attestd__V1__ResourceDescriptor *make_resource(struct api_maker *mk,
                                                       const struct intoto_resource *r) {
     Attestd__V1__ResourceDescriptor *d =
         api_make(mk, &attestd__v1__resource_descriptor__descriptor);
-    Attestd__V1__ResourceDescriptor__DigestEntry **digests =
-        api_make_array(mk, r->digest_count, sizeof *digests);
+    Attestd__V1__ResourceDescriptor__DigestEntry **digests = api_make_list(mk, r->digest_count);
     if (d == NULL || digests == NULL) return NULL;
     for (size_t i = 0; i < r->digest_count; i++) digests[i] = make_digest(mk, &r->digests[i]);
     d->digest = digests;
@@ -273,7 +271,7 @@ static Attestd__V1__ResourceDescriptor *make_resource(struct api_maker *mk,
 Attestd__V1__ResourceDescriptor **api_make_resources(struct api_maker *mk,
                                                      const struct intoto_resource *list,
                                                      size_t count) {
-    Attestd__V1__ResourceDescriptor **out = api_make_array(mk, count, sizeof *out);
+    Attestd__V1__ResourceDescriptor **out = api_make_list(mk, count);
     for (size_t i = 0; i < count && mk->failed == NULL; i++) out[i] = make_resource(mk, &list[i]);
     return out;
 }

@@ -50,7 +50,7 @@ static Attestd__V1__DecideResponse *make_response(struct api_maker *mk,
                                                   const struct service_decided *got) {
     const struct policy_outcome *outcome = &got->outcome;
     Attestd__V1__DecideResponse *r = api_make(mk, &attestd__v1__decide_response__descriptor);
-    Attestd__V1__RuleResult **rules = api_make_array(mk, outcome->rule_count, sizeof *rules);
+    Attestd__V1__RuleResult **rules = api_make_list(mk, outcome->rule_count);
     if (r == NULL || rules == NULL) return NULL;
     for (size_t i = 0; i < outcome->rule_count; i++) rules[i] = make_rule(mk, &outcome->rules[i]);
     r->decision = ATTESTD__V1__DECIDE_RESPONSE__DECISION__DENY;
@@ -143,7 +143,7 @@ static ProtobufCMessage *assemble(struct api_maker *mk, ProtobufCMessage *const 
                                   Google__Rpc__Status *const *errors, size_t count) {
     Attestd__V1__DecideBatchResponse *out =
         api_make(mk, &attestd__v1__decide_batch_response__descriptor);
-    Attestd__V1__DecideBatchResponse__Item **items = api_make_array(mk, count, sizeof *items);
+    Attestd__V1__DecideBatchResponse__Item **items = api_make_list(mk, count);
     for (size_t i = 0; i < count && mk->failed == NULL; i++) {
         items[i] = api_make(mk, &attestd__v1__decide_batch_response__item__descriptor);
         if (items[i] == NULL) return NULL;

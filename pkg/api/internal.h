@@ -99,10 +99,11 @@ struct api_maker {
     struct error *failed; /* the first failure; owned until api_made */
 };
 MUST_USE struct error *api_made(struct api_maker *mk);
-void api_make_fail(struct api_maker *mk, struct error *err);                    /* takes err */
-void *api_make(struct api_maker *mk, const ProtobufCMessageDescriptor *type);   /* NULL: failed */
-void *api_make_array(struct api_maker *mk, size_t count, size_t size);          /* NULL: failed */
-char *api_make_text(struct api_maker *mk, struct bytes utf8);                   /* copies */
+void api_make_fail(struct api_maker *mk, struct error *err);                  /* takes err */
+void *api_make(struct api_maker *mk, const ProtobufCMessageDescriptor *type); /* NULL: failed */
+void *api_make_array(struct api_maker *mk, size_t count, size_t size);        /* NULL: failed */
+void *api_make_list(struct api_maker *mk, size_t count);      /* of pointers. NULL: failed */
+char *api_make_text(struct api_maker *mk, struct bytes utf8); /* copies */
 ProtobufCBinaryData api_make_octets(struct api_maker *mk, struct bytes octets); /* copies */
 Google__Protobuf__Timestamp *api_make_time(struct api_maker *mk, int64_t unix_ms);
 

@@ -32,6 +32,10 @@ void *api_make_array(struct api_maker *mk, size_t count, size_t size) {
     return allocate(mk, count * size);
 }
 
+void *api_make_list(struct api_maker *mk, size_t count) {
+    return allocate(mk, count * sizeof(void *));
+}
+
 char *api_make_text(struct api_maker *mk, struct bytes utf8) {
     /* protobuf-c's own empty string: what is not set. */
     char *unset = (char *)(uintptr_t)protobuf_c_empty_string;

@@ -60,7 +60,7 @@ struct error *api_list(struct api_call *c) {
     TRY(service_list(service_of(c), c->principal, c->arena, &query, &got));
     struct api_maker mk = {.arena = c->arena};
     Attestd__V1__ListResponse *r = api_make(&mk, &attestd__v1__list_response__descriptor);
-    Attestd__V1__Attestation **items = api_make_array(&mk, got.count, sizeof *items);
+    Attestd__V1__Attestation **items = api_make_list(&mk, got.count);
     for (size_t i = 0; i < got.count && mk.failed == NULL; i++) {
         items[i] = api_make_attestation(&mk, &got.items[i]);
     }
@@ -122,8 +122,8 @@ static Attestd__V1__TraceResponse *make_trace(struct api_maker *mk,
                                               const struct service_traced *got) {
     const struct lineage_result *result = &got->result;
     Attestd__V1__TraceResponse *r = api_make(mk, &attestd__v1__trace_response__descriptor);
-    Attestd__V1__Node **nodes = api_make_array(mk, result->node_count, sizeof *nodes);
-    Attestd__V1__Edge **edges = api_make_array(mk, result->edge_count, sizeof *edges);
+    Attestd__V1__Node **nodes = api_make_list(mk, result->node_count);
+    Attestd__V1__Edge **edges = api_make_list(mk, result->edge_count);
     if (r == NULL || nodes == NULL || edges == NULL) return NULL;
     for (size_t i = 0; i < result->node_count; i++) nodes[i] = make_node(mk, &result->nodes[i]);
     for (size_t i = 0; i < result->edge_count; i++) edges[i] = make_edge(mk, &result->edges[i]);
@@ -217,7 +217,7 @@ struct error *api_get_entries(struct api_call *c) {
     struct api_maker mk = {.arena = c->arena};
     Attestd__V1__GetEntriesResponse *r =
         api_make(&mk, &attestd__v1__get_entries_response__descriptor);
-    Attestd__V1__Entry **entries = api_make_array(&mk, count, sizeof *entries);
+    Attestd__V1__Entry **entries = api_make_list(&mk, count);
     for (size_t i = 0; i < count && mk.failed == NULL; i++) {
         entries[i] = api_make(&mk, &attestd__v1__entry__descriptor);
         if (entries[i] == NULL) break;

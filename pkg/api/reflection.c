@@ -45,7 +45,7 @@ static void answer_services(const struct api *a, struct api_maker *mk, response 
     const struct text *services = msg_services(a->schema, &count);
     Grpc__Reflection__V1__ListServiceResponse *l =
         api_make(mk, &grpc__reflection__v1__list_service_response__descriptor);
-    Grpc__Reflection__V1__ServiceResponse **list = api_make_array(mk, count, sizeof *list);
+    Grpc__Reflection__V1__ServiceResponse **list = api_make_list(mk, count);
     if (l == NULL || list == NULL) return;
     for (size_t i = 0; i < count; i++) {
         list[i] = api_make(mk, &grpc__reflection__v1__service_response__descriptor);

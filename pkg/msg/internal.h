@@ -56,15 +56,12 @@ struct msg_schema {
  * in the limit's eyes (msg_type_depth). */
 #define MSG_FRAMES_MAX (3 * MSG_DEPTH_MAX + 3)
 
-/* msg_roots lists a descriptor for every type that can be reached only from itself. */
+/* A descriptor of every service, and of the messages that no method reaches; NULL ends each. */
 extern const ProtobufCServiceDescriptor *const msg_root_services[];
-extern const size_t msg_root_service_count;
 extern const ProtobufCMessageDescriptor *const msg_root_messages[];
-extern const size_t msg_root_message_count;
 
-/* msg_details are the messages that an Any may hold. */
+/* The messages that an Any may hold; NULL ends them. */
 extern const ProtobufCMessageDescriptor *const msg_detail_types[];
-extern const size_t msg_detail_type_count;
 
 /* msg_type_of finds the type of a descriptor, which must be one of the schema's. */
 const struct msg_type *msg_type_of(const struct msg_schema *s,

@@ -47,7 +47,7 @@ static struct error *unquote(struct json_in *in, const struct json_value *json,
 
 static struct error *read_signed(struct json_in *in, const struct json_value *json, int64_t min,
                                  int64_t max, int64_t *out) {
-    struct json_value number;
+    struct json_value number = {.type = JSON_NULL};
     TRY(unquote(in, json, &number));
     if (number.type == JSON_DOUBLE) {
         double d = number.number;
@@ -65,7 +65,7 @@ static struct error *read_signed(struct json_in *in, const struct json_value *js
 
 static struct error *read_unsigned(struct json_in *in, const struct json_value *json, uint64_t max,
                                    uint64_t *out) {
-    struct json_value number;
+    struct json_value number = {.type = JSON_NULL};
     TRY(unquote(in, json, &number));
     if (number.type == JSON_DOUBLE) {
         double d = number.number;
@@ -92,7 +92,7 @@ static struct error *read_double(struct json_in *in, const struct json_value *js
     } else if (bytes_equal(text, BYTES_LIT("-Infinity"))) {
         d = -INFINITY;
     } else {
-        struct json_value number;
+        struct json_value number = {.type = JSON_NULL};
         TRY(unquote(in, json, &number));
         d = json_in_as_double(&number);
         if (fabs(d) > max) return json_in_refuse("a number out of range");

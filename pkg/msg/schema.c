@@ -29,14 +29,14 @@ static void collect(struct collection *c, const ProtobufCMessageDescriptor *pb) 
 }
 
 static void collect_all(struct collection *c) {
-    for (size_t i = 0; i < msg_root_service_count; i++) {
+    for (size_t i = 0; msg_root_services[i] != NULL; i++) {
         const ProtobufCServiceDescriptor *service = msg_root_services[i];
         for (unsigned m = 0; m < service->n_methods; m++) {
             collect(c, service->methods[m].input);
             collect(c, service->methods[m].output);
         }
     }
-    for (size_t i = 0; i < msg_root_message_count; i++) collect(c, msg_root_messages[i]);
+    for (size_t i = 0; msg_root_messages[i] != NULL; i++) collect(c, msg_root_messages[i]);
     for (size_t i = 0; i < c->count; i++) { /* grows while it is walked */
         for (unsigned f = 0; f < c->items[i]->n_fields; f++) {
             const ProtobufCFieldDescriptor *field = &c->items[i]->fields[f];
@@ -248,7 +248,7 @@ const ProtobufCMessageDescriptor *msg_type_by_name(const struct msg_schema *s,
 }
 
 const struct msg_type *msg_detail_type(const struct msg_schema *s, struct bytes type_url) {
-    for (size_t i = 0; i < msg_detail_type_count; i++) {
+    for (size_t i = 0; msg_detail_types[i] != NULL; i++) {
         struct bytes name = bytes_of_cstr(msg_detail_types[i]->name);
         if (type_url.len <= name.len) continue;
         struct bytes tail = {type_url.data + type_url.len - name.len, name.len};

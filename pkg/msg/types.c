@@ -23,8 +23,8 @@ const ProtobufCServiceDescriptor *const msg_root_services[] = {
     &grpc__health__v1__health__descriptor,
     &grpc__reflection__v1__server_reflection__descriptor,
     &grpc__reflection__v1alpha__server_reflection__descriptor,
+    NULL,
 };
-const size_t msg_root_service_count = sizeof msg_root_services / sizeof *msg_root_services;
 
 const ProtobufCMessageDescriptor *const msg_root_messages[] = {
     &attestd__v1__attest_stream_response__descriptor,
@@ -32,12 +32,12 @@ const ProtobufCMessageDescriptor *const msg_root_messages[] = {
     &google__rpc__error_info__descriptor,
     &google__rpc__bad_request__descriptor,
     &google__rpc__retry_info__descriptor,
+    NULL,
 };
-const size_t msg_root_message_count = sizeof msg_root_messages / sizeof *msg_root_messages;
 
 const ProtobufCMessageDescriptor *const msg_detail_types[] = {
     &google__rpc__error_info__descriptor,
     &google__rpc__bad_request__descriptor,
     &google__rpc__retry_info__descriptor,
+    NULL,
 };
-const size_t msg_detail_type_count = sizeof msg_detail_types / sizeof *msg_detail_types;

@@ -670,12 +670,30 @@ START_TEST(test_a_backup_tells_where_it_is) {
 }
 END_TEST
 
+START_TEST(test_the_face_is_made_whole_or_not_at_all) {
+    const struct api_options options = {.service = w.service, .tokens = w.tokens};
+    for (long n = 0;; n++) {
+        struct api *another = NULL;
+        (void)alloc_fail_after(n);
+        struct error *err = api_new(&options, &another);
+        (void)alloc_fail_after(-1);
+        if (err == NULL) {
+            api_free(another);
+            break;
+        }
+        ck_assert_ptr_null(another);
+        fails(err, ERROR_RESOURCE_EXHAUSTED, REASON_NONE);
+    }
+}
+END_TEST
+
 static Suite *api_suite(void) {
     Suite *s = suite_create("api");
     TCase *tc = tcase_create("api");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_the_table_is_what_the_protos_say);
+    tcase_add_test(tc, test_the_face_is_made_whole_or_not_at_all);
     tcase_add_test(tc, test_provenance_comes_back_as_it_was_submitted);
     tcase_add_test(tc, test_a_repeat_is_the_first_entry);
     tcase_add_test(tc, test_get_by_leaf_hash_and_list);
