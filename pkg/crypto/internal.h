@@ -70,6 +70,7 @@ enum seal_kind {
 
 MUST_USE struct error *seal(enum seal_kind kind, const struct secret *content,
                             const struct secret *wrap, struct arena *arena, struct bytes *out);
+/* *out_kind may be none of the above: the caller takes the one that it wants. */
 MUST_USE struct error *unseal(struct bytes sealed, const struct secret *wrap,
                               enum seal_kind *out_kind, struct secret **out_content);
 

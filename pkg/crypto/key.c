@@ -100,7 +100,7 @@ struct error *signing_key_unseal(struct bytes sealed, const struct secret *wrap,
     TRY(unseal(sealed, wrap, &kind, &content));
     if (kind != SEAL_P256 && kind != SEAL_ED25519) {
         secret_free(content);
-        return error_new(ERROR_INVALID_ARGUMENT, "a certificate's key, not a signing key");
+        return error_new(ERROR_INVALID_ARGUMENT, "a sealed key, but no signing key");
     }
     return key_of(kind == SEAL_P256 ? KEY_P256 : KEY_ED25519, content, out);
 }

@@ -58,8 +58,6 @@ struct error *unseal(struct bytes sealed, const struct secret *wrap, enum seal_k
                                    sealed.data + NONCE_AT, secret_view(wrap).data) != 0)
         return error_new(ERROR_FAILED_PRECONDITION,
                          "sealed under another secret, or changed since");
-    if (fill[0] < SEAL_P256 || fill[0] > SEAL_X509)
-        return error_new(ERROR_INVALID_ARGUMENT, "a sealed key of unknown kind %u", fill[0]);
     TRY(secret_of((struct bytes){fill + 1, SEAL_CONTENT_LEN}, out_content));
     *out_kind = (enum seal_kind)fill[0];
     return NULL;

@@ -75,7 +75,7 @@ struct error *x509_key_unseal(struct bytes sealed, const struct secret *wrap,
     TRY(unseal(sealed, wrap, &kind, &scalar));
     if (kind != SEAL_X509) {
         secret_free(scalar);
-        return error_new(ERROR_INVALID_ARGUMENT, "a signing key, not a certificate's");
+        return error_new(ERROR_INVALID_ARGUMENT, "a sealed key, but no certificate's");
     }
     return key_of(scalar, out);
 }

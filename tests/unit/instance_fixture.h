@@ -29,13 +29,32 @@ static void step(void) {
     if (kill_after >= 0 && kill_after-- == 0) _exit(KILLED);
 }
 
+int fsync(int fd);
 int rename(const char *from, const char *to);
 int link(const char *from, const char *to);
 int unlink(const char *path);
 int mkdir(const char *path, mode_t mode);
 
+/* Whether something was synced between the last two renames: that is all a test can see of an order
+ * that only a power failure would show. */
+static unsigned syncs;
+static bool synced_before_facts_moved;
+
+static void note_rename(const char *to) {
+    static const char facts[] = "/data/instance.json";
+    size_t len = strlen(to);
+    if (len >= sizeof facts - 1 && strcmp(to + len - (sizeof facts - 1), facts) == 0)
+        synced_before_facts_moved = syncs > 0;
+    syncs = 0;
+}
+
+int fsync(int fd) {
+    syncs++;
+    return (int)syscall(SYS_fsync, fd);
+}
 int rename(const char *from, const char *to) {
     step();
+    note_rename(to);
     return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
 }
 int link(const char *from, const char *to) {

@@ -179,6 +179,18 @@ START_TEST(test_a_server_that_slept_or_whose_clock_jumped_gets_a_valid_certifica
 }
 END_TEST
 
+START_TEST(test_a_clock_set_back_while_serving_brings_a_valid_certificate) {
+    CLEANUP(ca_freep) struct ca *ca = NULL;
+    now_s = BORN + 100 * DAY;
+    ok(ca_open(&options, &ca));
+    now_s = BORN + 50 * DAY;
+    bool renewed = false;
+    ok(ca_renew_if_due(ca, &renewed));
+    ck_assert(renewed);
+    assert_serves(ca);
+}
+END_TEST
+
 START_TEST(test_an_expired_ca_is_said_and_not_replaced) {
     CLEANUP(ca_freep) struct ca *ca = NULL;
     struct ca *none = NULL;
@@ -322,6 +334,7 @@ static Suite *ca_suite(void) {
     tcase_add_test(tc, test_opening_again_changes_nothing);
     tcase_add_test(tc, test_the_certificate_is_renewed_at_two_thirds_of_its_life);
     tcase_add_test(tc, test_a_server_that_slept_or_whose_clock_jumped_gets_a_valid_certificate);
+    tcase_add_test(tc, test_a_clock_set_back_while_serving_brings_a_valid_certificate);
     tcase_add_test(tc, test_an_expired_ca_is_said_and_not_replaced);
     tcase_add_test(tc, test_an_interrupted_renewal_is_made_good);
     tcase_add_test(tc, test_a_ca_that_does_not_open_is_refused);

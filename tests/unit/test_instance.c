@@ -15,6 +15,7 @@ START_TEST(test_init_makes_a_directory_that_opens) {
     const struct instance_init init = {"log.example", names, COUNT(names), NULL};
     ck_assert_int_eq(look(), INSTANCE_EMPTY);
     ok(instance_init(&options, &init));
+    ck_assert(synced_before_facts_moved); /* what it vouches for was durable before it */
     ck_assert_int_eq(look(), INSTANCE_PRESENT);
     CLEANUP(instance_freep) struct instance *i = NULL;
     ok(instance_open(&options, &i));

@@ -423,7 +423,7 @@ static const struct {
     {"\"subjects\":[]", "\"subjects\":null"},
     {"\"subjects\":[]", "\"subjects\":[1]"},
     {"\"subjects\":[]", "\"subjects\":[\"a\\u0000\"]"},
-    {"\"attest\",", "\"gate\","},
+    {"\"attest\",", "\"attest\",\"gate\","},
     {"\"attest\",", "\"root\","},
     {"\"attest\",", ""}, /* predicateTypes without attest */
     {"\"createdMs\":1", "\"createdMs\":-1"},
