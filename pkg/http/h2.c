@@ -34,6 +34,18 @@ static void too_much(struct h2 *h) {
 
 /* --- what comes in */
 
+/* A head must come to its end in time. SPEC rfc9113 6.10: nothing comes between a HEADERS frame
+ * without END_HEADERS and its CONTINUATION frames, so any other frame ends it too. */
+static void watch_head(struct h2 *h, const nghttp2_frame_hd *hd) {
+    bool ends = (hd->flags & NGHTTP2_FLAG_END_HEADERS) != 0;
+    if (hd->type == NGHTTP2_HEADERS && !ends) {
+        h->base.head_from_ms = now_of(h);
+        port_tick_start(h->base.port);
+    } else if (hd->type != NGHTTP2_CONTINUATION || ends) {
+        h->base.head_from_ms = 0;
+    }
+}
+
 static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, void *user) {
     (void)session;
     struct h2 *h = user;
@@ -41,10 +53,7 @@ static int on_begin_frame(nghttp2_session *session, const nghttp2_frame_hd *hd, 
     bool useful = hd->type == NGHTTP2_HEADERS || hd->type == NGHTTP2_CONTINUATION ||
                   (hd->type == NGHTTP2_DATA && hd->length > 0);
     bool last = hd->type == NGHTTP2_DATA && (hd->flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (hd->type == NGHTTP2_HEADERS && (hd->flags & NGHTTP2_FLAG_END_HEADERS) == 0) {
-        h->base.head_from_ms = now_of(h);
-        port_tick_start(h->base.port);
-    }
+    watch_head(h, hd);
     if (hd->type == NGHTTP2_RST_STREAM) {
         if (!guard_spend(&h->resets, l->resets_burst, l->resets_per_s, now_of(h))) too_much(h);
     } else if (useful) {
@@ -111,10 +120,8 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
     struct h2 *h = user;
     if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
     struct http_exchange *x = stream_of(h, frame->hd.stream_id);
-    if (frame->hd.type == NGHTTP2_HEADERS) {
-        h->base.head_from_ms = 0;
-        if (x != NULL && frame->headers.cat == NGHTTP2_HCAT_REQUEST) exchange_begin(x);
-    }
+    bool head = frame->hd.type == NGHTTP2_HEADERS;
+    if (x != NULL && head && frame->headers.cat == NGHTTP2_HCAT_REQUEST) exchange_begin(x);
     bool ended = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     if (x != NULL && ended && !x->request_ended) exchange_end(x);
     return 0;

@@ -20,7 +20,7 @@ struct http_port;
 struct http_field {
     struct bytes name;  /* lower-case */
     struct bytes value; /* without CR, LF and NUL */
-    bool once;          /* differs each time, or secret: kept out of the compression table */
+    bool once;          /* differs each time: kept out of the compression table */
 };
 
 /* HTTP_FIELD makes a field of a literal name. */

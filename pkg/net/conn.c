@@ -16,6 +16,9 @@
 #define LINGER_MS 2000
 #define LINGER_BYTES ((size_t)1 << 20)
 #define USER_TIMEOUT_MS 60000 /* unacknowledged octets: the peer is gone */
+#define KEEPALIVE_AFTER_S 60  /* without octets, and then the probes: the peer is gone in 2 min */
+#define KEEPALIVE_EVERY_S 15
+#define KEEPALIVE_PROBES 4
 
 struct error *conn_new(struct net_loop *loop, struct net_conn **out) {
     ASSERT(net_loop_here(loop));
@@ -136,6 +139,24 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
     conn_poll_update(c);
 }
 
+/* Small replies must not wait for acknowledgements; peers that died must be noticed, also under a
+ * stream that is open for days. A socket that refuses an option works without it. */
+static void tune_socket(int fd) {
+    static const struct {
+        int level, option, value;
+    } options[] = {
+        {IPPROTO_TCP, TCP_NODELAY, 1},
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_AFTER_S},
+        {IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EVERY_S},
+        {IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, USER_TIMEOUT_MS},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        (void)setsockopt(fd, options[i].level, options[i].option, &options[i].value, sizeof(int));
+    }
+}
+
 struct error *conn_poll_fd(struct net_conn *c, int fd, int events) {
     ASSERT(c->poll == NULL);
     struct conn_poll *p = alloc_zero(1, sizeof *p);
@@ -149,11 +170,7 @@ struct error *conn_poll_fd(struct net_conn *c, int fd, int events) {
     p->conn = c;
     c->poll = p;
     c->fd = fd;
-    int on = 1; /* small replies must not wait for acknowledgements; dead peers must be noticed */
-    unsigned user_timeout = USER_TIMEOUT_MS;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout, sizeof user_timeout);
+    tune_socket(fd);
     c->polled = events;
     (void)uv_poll_start(&p->handle, events, on_poll);
     return NULL;

@@ -285,6 +285,28 @@ def slow_heads(port):
     return check_memory([], socks)
 
 
+def split_head(port):
+    """A head in pieces is served, and its connection lives on beyond the time for heads; a head that
+    does not come to its end ends its connection. SPEC rfc9113 6.10"""
+    octets = head(b"/echo.v1.Echo/Unary")
+    late = Peer(port)
+    late.send(frame(HEADERS, 0, 1, octets[:10]))
+    peer = Peer(port)
+    peer.send(frame(HEADERS, 0, 1, octets[:10]) + frame(CONTINUATION, 0, 1, octets[10:20]))
+    peer.send(frame(CONTINUATION, END_HEADERS, 1, octets[20:]))
+    bad = head(b"/echo.v1.Echo/Unary", (b"Upper", b"case"))  # a head that is refused
+    peer.send(frame(HEADERS, 0, 3, bad[:10]) + frame(CONTINUATION, END_HEADERS, 3, bad[10:]))
+    peer.send(frame(DATA, END_STREAM, 1, message(b"hello")))
+    reset = any(k == RST and s == 3 for k, _, s, _ in peer.frames(11))
+    if not reset or peer.goaway:
+        return "the malformed head ended more than its stream"
+    if not late.ended(2):
+        return "an unfinished head was waited for"
+    peer.send(frame(HEADERS, END_HEADERS, 5, octets) + frame(DATA, END_STREAM, 5, message(b"hello")))
+    served = any(k == DATA and s == 5 for k, _, s, _ in peer.frames(2))
+    return None if served else "the connection was ended"
+
+
 def http1_garbage(port):
     s = connect(port, "http/1.1")
     s.sendall(b"\x00" * 100000)
@@ -330,6 +352,7 @@ ATTACKS = [
     ("strangers' bodies", strangers_bodies),
     ("refused bodies", refused_bodies),
     ("slow heads", slow_heads),
+    ("split heads", split_head),
     ("HTTP/1.1 garbage", http1_garbage),
     ("HTTP/1.1 endless head", http1_endless_head),
 ]
