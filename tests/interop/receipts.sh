@@ -29,6 +29,14 @@ js_old() { node "$here/verify.js" "$INTEROP_CACHE/node-verify-$SIGSTORE_JS_OLD" 
 js_new() { node "$here/verify.js" "$INTEROP_CACHE/node-verify-$SIGSTORE_JS_NEW" "$1" "$dir/trusted_root.json" "$2"; }
 go_old() { "$bin/go_verify-$SIGSTORE_GO_OLD" "$1" "$dir/trusted_root.json" "$2" "$3"; }
 go_new() { "$bin/go_verify-$SIGSTORE_GO_NEW" "$1" "$dir/trusted_root.json" "$2" "$3"; }
+# Ours: exit 1 is "no", anything else is a failure of its own.
+ours() {
+    "$BUILD/attest" verify "$3" --receipt "$2" --trust "$dir/trusted_root.json" ${4:+--predicate-type "$4"}
+}
+ours_says_no() {
+    ours "$@" && return 1
+    [ $? -eq 1 ]
+}
 by_hand() { python3 "$here/by_hand.py" "$2" "$1" "$dir/trusted_root.json"; }
 model() {
     "$INTEROP_CACHE/venv-model-$MODEL_SIGNING/bin/python" -m model_signing verify key "$3" \
@@ -65,6 +73,19 @@ for client in $full cosign_2_no_tlog cosign_3_no_tlog; do
             "$work/tampered/$change.json" "$dir/artifact" "$provenance"
     done
 done
+cp "$dir/signing-keys.json" "$dir/trusted_root.json.keys.json"
+for name in first-entry provenance; do
+    accepts "attest: $name" ours - "$dir/$name.sigstore.json" "$dir/artifact" "$provenance"
+done
+accepts "attest: summary" ours - "$dir/summary.sigstore.json" "$dir/artifact" "$summary"
+accepts "attest: model" ours - "$dir/model.sigstore.json" "$dir/model" "$oms"
+for change in payload signature set no-set proof root checkpoint body; do
+    accepts "attest: says no to a tampered $change" ours_says_no - "$work/tampered/$change.json" \
+        "$dir/artifact"
+done
+accepts "attest: says no to another artifact" ours_says_no - "$dir/provenance.sigstore.json" "$work/other"
+accepts "attest: says no to another predicate type" ours_says_no - "$dir/provenance.sigstore.json" \
+    "$dir/artifact" "$oms"
 for name in first-entry provenance; do
     accepts "docs/formats.md 12: $name" by_hand "$dir/attestation.pem" "$dir/$name.sigstore.json"
 done

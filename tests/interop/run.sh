@@ -1,6 +1,6 @@
 #!/bin/sh
-# run.sh: other people's programs against ours. Receipts minted without a server; a real server asked
-# by four gRPC clients and curl; what that server issued, before every verifier. Ends with
+# run.sh: other people's programs against ours. Receipts and tiles made without a server; a real server
+# asked by four gRPC clients and curl; what that server issued, before every verifier. Ends with
 # "N passed, N failed".
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -43,10 +43,11 @@ start_server() {
 }
 
 part sh $dir/receipts.sh
+part sh $dir/tessera_fsck.sh
 if start_server; then
     ca=$work/data/client/ca.pem
     token=$work/data/client/admin.token
-    part node $dir/grpc_js.js "$INTEROP_CACHE/node-grpc-$GRPC_JS" "$PWD/proto" "$address" "$ca" "$token"
+    part node --no-deprecation $dir/grpc_js.js "$INTEROP_CACHE/node-grpc-$GRPC_JS" "$PWD/proto" "$address" "$ca" "$token"
     part "$INTEROP_CACHE/venv-grpc-$GRPCIO/bin/python" $dir/grpc_python.py proto "$address" "$ca" "$token"
     part "$INTEROP_CACHE/bin/$GO_GRPC" "$address" "$ca" "$token"
     part sh $dir/grpcurl.sh "$address" "$ca" "$token"
@@ -56,6 +57,12 @@ if start_server; then
         part sh $dir/receipts.sh "$work/issued"
     else
         echo "FAILED  the server did not issue what it was asked for" | tee -a "$work/lines"
+    fi
+    if XDG_STATE_HOME=$work/state XDG_CONFIG_HOME=$work/config "$BUILD/attest" trust --log-vkey \
+        --server "https://$address" --ca "$ca" --token-file "$token" >"$work/log.vkey"; then
+        part sh $dir/tessera_fsck.sh "https://$address" "$work/log.vkey" "$ca"
+    else
+        echo "FAILED  the server does not give its verifier key" | tee -a "$work/lines"
     fi
     kill "$server"
     wait "$server"
