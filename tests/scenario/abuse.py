@@ -297,7 +297,8 @@ def split_head(port):
     bad = head(b"/echo.v1.Echo/Unary", (b"Upper", b"case"))  # a head that is refused
     peer.send(frame(HEADERS, 0, 3, bad[:10]) + frame(CONTINUATION, END_HEADERS, 3, bad[10:]))
     peer.send(frame(DATA, END_STREAM, 1, message(b"hello")))
-    reset = any(k == RST and s == 3 for k, _, s, _ in peer.frames(11))
+    seen = list(peer.frames(11))  # all of that time
+    reset = any(k == RST and s == 3 for k, _, s, _ in seen)
     if not reset or peer.goaway:
         return "the malformed head ended more than its stream"
     if not late.ended(2):
