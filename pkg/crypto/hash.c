@@ -13,7 +13,7 @@ _Static_assert(sizeof(SHA256_CTX) <= sizeof(struct sha256_ctx), "the opaque stor
 _Static_assert(_Alignof(SHA256_CTX) <= _Alignof(struct sha256_ctx), "or badly aligned");
 
 /* The three calls return 1 always: they have no way to fail. */
-static SHA256_CTX *inner(struct sha256_ctx *ctx) { return (SHA256_CTX *)(void *)ctx->opaque; }
+static SHA256_CTX *inner(struct sha256_ctx *ctx) { return (SHA256_CTX *)(void *)ctx; }
 
 void sha256_init(struct sha256_ctx *ctx) { (void)SHA256_Init(inner(ctx)); }
 

@@ -116,6 +116,7 @@ static const struct {
      "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
 };
 
+/* SPEC rfc2104 2: short and long keys, blocks and digests. */
 START_TEST(test_hmac_gives_the_published_codes) {
     for (size_t i = 0; i < COUNT(hmac_vectors); i++) {
         uint8_t key[256], in[256];
@@ -308,6 +309,7 @@ static const struct {
      "\n-----END PUBLIC KEY-----\n"},
 };
 
+/* SPEC rfc7468 2: one way to wrap, and nothing around it. */
 START_TEST(test_any_other_pem_text_is_refused) {
     struct public_key *key = NULL;
     for (size_t i = 0; i < COUNT(rejected_pem); i++)
@@ -346,6 +348,7 @@ static const struct {
      "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"},
 };
 
+/* SPEC sec1 2.3.4: what is off the curve is invalid. SPEC rfc8410 4: no parameters. */
 START_TEST(test_other_keys_and_bad_points_are_refused) {
     uint8_t octets[128];
     struct public_key *key = NULL;
@@ -435,6 +438,7 @@ static const struct {
     {"nothing", ""},
 };
 
+/* SPEC x690 10.1: lengths in one octet where one is enough. */
 START_TEST(test_a_malformed_ecdsa_signature_is_a_no) {
     CLEANUP(public_key_freep) struct public_key *key = key_of_hex(P256_SPKI_PREFIX, RFC6979_POINT);
     for (size_t i = 0; i < COUNT(malformed_der); i++) {
@@ -547,6 +551,7 @@ START_TEST(test_a_sealed_key_comes_back_the_same) {
 }
 END_TEST
 
+/* SPEC fips186-4 B.4.2: a private key is neither 0 nor at or above the order. */
 START_TEST(test_a_changed_or_foreign_sealed_key_does_not_open) {
     CLEANUP(secret_freep) struct secret *wrap = secret_lit(wrap_text);
     CLEANUP(secret_freep) struct secret *foreign = secret_lit("another secret of 32 octets.....");

@@ -70,6 +70,7 @@ static bool is_critical(const X509 *cert, int nid) {
     return X509_EXTENSION_get_critical(X509_get_ext(cert, at)) != 0;
 }
 
+/* SPEC rfc5280 4.2.1.10: the constraints are critical. */
 START_TEST(test_the_ca_is_constrained_in_length_and_names) {
     struct pair p;
     pair_init(&p);
@@ -95,6 +96,7 @@ START_TEST(test_the_ca_is_constrained_in_length_and_names) {
 }
 END_TEST
 
+/* SPEC rfc5280 4.1.2.2: the serial number is positive and short enough. */
 START_TEST(test_the_leaf_serves_its_names_and_nothing_more) {
     struct pair p;
     pair_init(&p);
@@ -109,6 +111,7 @@ START_TEST(test_the_leaf_serves_its_names_and_nothing_more) {
     ck_assert_int_eq(X509_check_ip_asc(leaf, "::1", 0), 1);
     ck_assert_int_eq(X509_check_ip_asc(leaf, "10.0.0.1", 0), 0);
     ck_assert_int_eq(ASN1_STRING_length(X509_get0_serialNumber(leaf)), 16);
+    ck_assert_int_eq(ASN1_STRING_type(X509_get0_serialNumber(leaf)), V_ASN1_INTEGER);
     X509_free(leaf);
 
     struct x509_life life;
@@ -164,6 +167,7 @@ END_TEST
 
 #define LABEL63 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
+/* SPEC rfc1034 3.5: the form of a host name. */
 START_TEST(test_host_names_are_told_from_other_texts) {
     static const char *const yes[] = {
         "a",         "localhost",        "build-7.example.org",  "my_host",
