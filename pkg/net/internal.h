@@ -35,6 +35,7 @@ struct net_loop {
     struct net_conn *closing; /* to be freed at the end of the turn */
     size_t listener_count;
     _Atomic(struct net_post *) posts; /* newest first; pushed by any thread */
+    atomic_uint visitors;             /* threads inside net_loop_post or net_loop_stop */
     atomic_bool stop;
     atomic_bool running;
     pthread_t thread;     /* valid while running */

@@ -2,6 +2,7 @@
  * when taken, so they run in order), timers (timer.c), the end of a turn (connections that wrote
  * are flushed once, those that closed are freed, before the loop sleeps) and a tick for the
  * timeouts of connections. */
+#include <sched.h>
 #include <signal.h>
 
 #include "base/alloc.h"
@@ -130,18 +131,27 @@ void net_loop_run(struct net_loop *loop) {
     atomic_store(&loop->running, false);
 }
 
+/* The loop may be freed as soon as what a thread posted has run, while that thread is still on its
+ * way out of here: net_loop_free waits until nobody is. */
+static void enter(struct net_loop *loop) { (void)atomic_fetch_add(&loop->visitors, 1); }
+static void leave(struct net_loop *loop) { (void)atomic_fetch_sub(&loop->visitors, 1); }
+
 void net_loop_stop(struct net_loop *loop) {
+    enter(loop);
     atomic_store(&loop->stop, true);
     (void)uv_async_send(&loop->wakeup);
+    leave(loop);
 }
 
 void net_loop_post(struct net_loop *loop, struct net_post *post) {
+    enter(loop);
     struct net_post *head = atomic_load(&loop->posts);
     do {
         post->next = head;
     } while (!atomic_compare_exchange_weak(&loop->posts, &head, post));
     /* Whoever found the stack empty wakes the loop; for the others somebody already has. */
     if (head == NULL) (void)uv_async_send(&loop->wakeup);
+    leave(loop);
 }
 
 static void on_signal(uv_signal_t *handle, int signum) {
@@ -183,6 +193,7 @@ static void close_handles(struct net_loop *loop) {
 void net_loop_free(struct net_loop *loop) {
     if (loop == NULL) return;
     ASSERT(!atomic_load(&loop->running) && loop->listener_count == 0);
+    while (atomic_load(&loop->visitors) > 0) (void)sched_yield(); /* a few instructions away */
     run_posts(loop);
     while (loop->conns != NULL || loop->closing != NULL) {
         while (loop->conns != NULL) net_conn_close(loop->conns); /* which takes it off the list */

@@ -33,8 +33,8 @@ void net_loop_run(struct net_loop *loop);
 void net_loop_stop(struct net_loop *loop);
 
 /* net_loop_free runs what was posted, closes what connections are left (their on_closed runs) and
- * frees. The loop must not be running, its listeners must be closed, and no thread may still be
- * inside net_loop_post or net_loop_stop of it: join them first. */
+ * frees. The loop must not be running, and its listeners must be closed. Threads that are just
+ * leaving net_loop_post or net_loop_stop are waited for; none may enter any more. */
 void net_loop_free(struct net_loop *loop);
 DEFINE_CLEANUP(struct net_loop, net_loop_free);
 
