@@ -502,6 +502,40 @@ START_TEST(test_survives_every_allocation_failure_of_the_calling_thread) {
 }
 END_TEST
 
+/* The request's arena at every size: full is an error, at whatever point. */
+START_TEST(test_survives_a_full_arena_at_every_point) {
+    struct rig rig;
+    struct arena subject;
+    bool done = false;
+    rig_init(&rig);
+    rig_open(&rig);
+    arena_init(&subject, CALL_ARENA_MAX);
+    for (size_t max = 0; !done; max += 48) {
+        struct call c;
+        const struct intoto_resource r[2] = {rig_resource(&subject, max),
+                                             rig_resource(&subject, max + 1)};
+        call_init(&c, &ci);
+        arena_done(&c.arena);
+        arena_init(&c.arena, max);
+        c.req.submission = (struct intoto_submission){
+            .subjects = &r[0],
+            .subject_count = 1,
+            .kind = INTOTO_PREDICATE_PROVENANCE,
+            .provenance = {.build_type = T("t"),
+                           .resolved_dependencies = &r[1],
+                           .resolved_dependency_count = 1},
+        };
+        struct error *err = call_run(&rig, &c);
+        ck_assert_uint_lt(max, 1 << 17);
+        done = err == NULL;
+        if (!done) fails(err, ERROR_RESOURCE_EXHAUSTED, REASON_NONE);
+        call_done(&c);
+    }
+    arena_done(&subject);
+    rig_done(&rig);
+}
+END_TEST
+
 static Suite *service_suite(void) {
     Suite *s = suite_create("service");
     TCase *tc = tcase_create("attest");
@@ -523,6 +557,7 @@ static Suite *service_suite(void) {
     tcase_add_test(tc, test_the_same_submission_many_times_at_once_is_one_entry);
     tcase_add_test(tc, test_the_workers_queue_is_bounded_and_runs_all_it_took);
     tcase_add_test(tc, test_survives_every_allocation_failure_of_the_calling_thread);
+    tcase_add_test(tc, test_survives_a_full_arena_at_every_point);
     suite_add_tcase(s, tc);
     return s;
 }

@@ -596,6 +596,36 @@ START_TEST(test_survives_every_allocation_failure_of_the_calling_thread) {
 }
 END_TEST
 
+/* The request's arena at every size: full is an error, at whatever point, and never an allow. */
+START_TEST(test_survives_a_full_arena_at_every_point) {
+    static const struct intoto_digest attributes[] = {{T("commit"), T("c0ffee")}};
+    struct rig rig;
+    struct arena subject;
+    bool done = false;
+    gate_init(&rig);
+    (void)vouch(&rig, 1);
+    arena_init(&subject, CALL_ARENA_MAX);
+    for (size_t max = 0; !done; max += 48) {
+        struct ask a;
+        ask_init(&a, &ci, 1);
+        a.req.subject = rig_resource(&subject, 1);
+        a.req.subject.name = T(NAME);
+        a.req.attributes = attributes;
+        a.req.attribute_count = 1;
+        arena_done(&a.arena);
+        arena_init(&a.arena, max);
+        atomic_fetch_add(&rig.now_ms, 2 * MINUTE_MS);
+        struct error *err = ask_run(&rig, &a);
+        ck_assert_uint_lt(max, 1 << 17);
+        done = err == NULL;
+        if (!done) fails(err, ERROR_RESOURCE_EXHAUSTED, REASON_NONE);
+        ask_done(&a);
+    }
+    arena_done(&subject);
+    rig_done(&rig);
+}
+END_TEST
+
 static Suite *service_gate_suite(void) {
     Suite *s = suite_create("service_gate");
     TCase *tc = tcase_create("gate");
@@ -619,6 +649,7 @@ static Suite *service_gate_suite(void) {
     tcase_add_test(tc, test_large_evidence_is_bounded_and_its_newest_is_read);
     tcase_add_test(tc, test_policies_are_replaced_while_decisions_run);
     tcase_add_test(tc, test_survives_every_allocation_failure_of_the_calling_thread);
+    tcase_add_test(tc, test_survives_a_full_arena_at_every_point);
     suite_add_tcase(s, tc);
     return s;
 }
