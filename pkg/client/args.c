@@ -61,11 +61,11 @@ static struct error *check_words(const struct command *c, const struct args *a) 
 struct error *args_parse(struct arena *arena, const struct command *c, int argc, char **argv,
                          struct args *out) {
     struct args a = {0};
-    size_t room = (size_t)argc + 1;
+    size_t room = (size_t)argc;
     if (argc > ARGS_MAX) return error_new(ERROR_INVALID_ARGUMENT, "too many arguments");
-    a.options = arena_alloc(arena, room * sizeof *a.options);
-    a.values = arena_alloc(arena, room * sizeof *a.values);
-    a.words = arena_alloc(arena, room * sizeof *a.words);
+    a.options = cli_list(arena, room);
+    a.values = cli_list(arena, room);
+    a.words = cli_list(arena, room);
     if (a.options == NULL || a.values == NULL || a.words == NULL) return error_nomem();
     bool words_only = false;
     for (int i = 0; i < argc; i++) {

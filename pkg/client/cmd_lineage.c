@@ -28,8 +28,8 @@ static struct error *join_pages(struct arena *arena, struct pages *p) {
         edges += p->page[i]->n_edges;
     }
     p->all = *p->page[0];
-    p->all.nodes = arena_alloc(arena, (nodes + 1) * sizeof *p->all.nodes);
-    p->all.edges = arena_alloc(arena, (edges + 1) * sizeof *p->all.edges);
+    p->all.nodes = cli_list(arena, nodes);
+    p->all.edges = cli_list(arena, edges);
     if (p->all.nodes == NULL || p->all.edges == NULL) return error_nomem();
     p->all.n_nodes = p->all.n_edges = 0;
     for (size_t i = 0; i < p->count; i++) {
@@ -82,7 +82,7 @@ static int by_digest(const void *a, const void *b) {
 static const Attestd__V1__Node *find_node(const Attestd__V1__TraceResponse *t, char *digest) {
     Attestd__V1__Node key = {.digest = digest};
     const Attestd__V1__Node *wanted = &key;
-    Attestd__V1__Node **at = bsearch(&wanted, t->nodes, t->n_nodes, sizeof *t->nodes, by_digest);
+    Attestd__V1__Node **at = bsearch(&wanted, t->nodes, t->n_nodes, sizeof(void *), by_digest);
     return at == NULL ? NULL : *at;
 }
 
@@ -110,7 +110,7 @@ static void print_edge(struct cli *cli, const Attestd__V1__TraceResponse *t,
 static void print_for_people(struct cli *cli, const Attestd__V1__TraceResponse *t,
                              const char *digest) {
     const char *from = "";
-    qsort(t->nodes, t->n_nodes, sizeof *t->nodes, by_digest);
+    qsort(t->nodes, t->n_nodes, sizeof(void *), by_digest);
     for (size_t i = 0; i < t->n_edges; i++) {
         if (strcmp(from, t->edges[i]->from_digest) != 0) {
             print_node(cli, t, t->edges[i]->from_digest);

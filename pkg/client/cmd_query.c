@@ -43,7 +43,7 @@ static struct error *join_pages(struct arena *arena, struct pages *p) {
     size_t total = 0;
     for (size_t i = 0; i < p->count; i++) total += p->page[i]->n_attestations;
     p->all = *p->page[0];
-    p->all.attestations = arena_alloc(arena, (total + 1) * sizeof *p->all.attestations);
+    p->all.attestations = cli_list(arena, total);
     if (p->all.attestations == NULL) return error_nomem();
     p->all.n_attestations = 0;
     for (size_t i = 0; i < p->count; i++) {

@@ -127,7 +127,7 @@ static struct error *list_all(struct cli *cli, struct pages *p,
         total += p->page[p->count++]->n_tokens;
     } while (token[0] != '\0' && p->count < PAGES_MAX);
     *out = *p->page[0];
-    out->tokens = arena_alloc(&cli->arena, (total + 1) * sizeof *out->tokens);
+    out->tokens = cli_list(&cli->arena, total);
     if (out->tokens == NULL) return error_nomem();
     for (size_t i = 0; i < p->count; i++) {
         for (size_t j = 0; j < p->page[i]->n_tokens; j++) out->tokens[n++] = p->page[i]->tokens[j];

@@ -9,7 +9,8 @@
 
 struct verifying {
     struct cli *cli;
-    struct subject subject;
+    char about[80]; /* "sha256:<hex>" */
+    struct sha256 digest;
     struct trust *trust;
     struct bytes receipt;
     struct bundle_verification result;
@@ -83,12 +84,18 @@ static void print_for_people(struct verifying *v) {
     cli_say(cli, "\n");
     cli_field(cli, "logged", bytes_of_cstr(cli_time(&cli->arena, r->integrated_s * 1000)));
     cli_field(cli, "says", bytes_of_text(r->statement.predicate_type));
-    char about[80];
-    (void)snprintf(about, sizeof about, "sha256:%s", v->subject.digest);
-    cli_field(cli, "about", bytes_of_cstr(about));
+    cli_field(cli, "about", bytes_of_cstr(v->about));
     cli_field(cli, "submitted", bytes_of_text(r->statement.submitter_principal));
     if (r->statement.builder_id.len > 0)
         cli_field(cli, "builder", bytes_of_text(r->statement.builder_id));
+}
+
+static struct error *load_subject(struct verifying *v) {
+    struct subject s;
+    TRY(subject_parse(&v->cli->arena, v->cli->args.words[0], &s));
+    (void)snprintf(v->about, sizeof v->about, "%s:%s", s.algorithm, s.digest);
+    if (hex_decode(bytes_of_cstr(s.digest), v->digest.octets, sizeof v->digest.octets)) return NULL;
+    return error_new(ERROR_INTERNAL, "the subject's digest is no sha256");
 }
 
 static struct error *load(struct verifying *v) {
@@ -98,7 +105,7 @@ static struct error *load(struct verifying *v) {
     struct trust_files files;
     if (receipt == NULL) return cli_usage(cli, "which receipt? --receipt FILE");
     TRY(args_duration(&cli->args, "max-age", 0, &v->max_age_ms));
-    TRY(subject_parse(&cli->arena, cli->args.words[0], &v->subject));
+    TRY(load_subject(v));
     TRY(cli_read_file(&cli->arena, receipt, CLI_RECEIPT_MAX, &v->receipt));
     if (path == NULL) TRY(trust_path_of_last(cli, &path));
     TRY(trust_read(&cli->arena, path, &files));
@@ -118,12 +125,9 @@ static void check_age(struct verifying *v) {
 }
 
 static struct error *verify(struct verifying *v, struct arena *arena, int *out_exit) {
-    struct sha256 digest;
-    if (!hex_decode(bytes_of_cstr(v->subject.digest), digest.octets, sizeof digest.octets))
-        return error_new(ERROR_INVALID_ARGUMENT, "the subject's digest is no sha256");
     const char *type = args_value(&v->cli->args, "predicate-type");
-    TRY(bundle_verify(arena, v->receipt, v->trust, &digest,
-                      type == NULL ? (struct bytes){0} : bytes_of_cstr(type), &v->result));
+    struct bytes wanted = bytes_of_cstr(type == NULL ? "" : type);
+    TRY(bundle_verify(arena, v->receipt, v->trust, &v->digest, wanted, &v->result));
     check_age(v);
     if (v->cli->json)
         TRY(print_json(v));

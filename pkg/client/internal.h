@@ -147,7 +147,9 @@ void cli_json(struct cli *cli, struct bytes json);
 MUST_USE struct error *cli_usage(struct cli *cli, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 const char *cli_time(struct arena *arena, int64_t unix_ms); /* RFC 3339 */
-const char *cli_cstr(struct arena *arena, struct bytes b);  /* NUL-terminated copy; "" if full */
+/* cli_list returns room for `count` pointers, NULLs; NULL if the arena is full. */
+void *cli_list(struct arena *arena, size_t count);
+const char *cli_cstr(struct arena *arena, struct bytes b); /* NUL-terminated copy; "" if full */
 
 /* --- subjects and materials (subject.c) */
 struct subject {

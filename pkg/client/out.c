@@ -74,6 +74,11 @@ const char *cli_time(struct arena *arena, int64_t unix_ms) {
     return cli_cstr(arena, buf_bytes(&b));
 }
 
+void *cli_list(struct arena *arena, size_t count) {
+    if (count > SIZE_MAX / sizeof(void *) - 1) return NULL;
+    return arena_alloc(arena, (count + 1) * sizeof(void *));
+}
+
 const char *cli_cstr(struct arena *arena, struct bytes b) {
     struct bytes copy = arena_copy(arena, b);
     return copy.data == NULL ? "" : (const char *)copy.data;

@@ -81,8 +81,7 @@ static void check_content(const struct receipt_check *c, struct bundle_verificat
 
 static struct error *verify(struct arena *arena, const struct receipt_check *c,
                             const struct trust *trust, struct bundle_verification *out) {
-    struct bytes type =
-        c->predicate_type == NULL ? (struct bytes){0} : bytes_of_cstr(c->predicate_type);
+    struct bytes type = bytes_of_cstr(c->predicate_type == NULL ? "" : c->predicate_type);
     TRY(bundle_verify(arena, c->receipt, trust, NULL, type, out));
     check_content(c, out);
     return NULL;

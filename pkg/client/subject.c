@@ -125,7 +125,7 @@ const char *subject_file_name(struct arena *arena, const struct subject *s, unsi
     const char *base = base_name(arena, s->name[0] == '\0' ? s->digest : s->name);
     struct buf b;
     buf_init_arena(&b, arena, 512);
-    for (size_t i = 0; base[i] != '\0' && i < 200; i++) {
+    for (size_t i = 0; i < 200 && base[i] != '\0'; i++) {
         char c = base[i];
         bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                     c == '-' || c == '_' || (c == '.' && i > 0) || (unsigned char)c >= 0x80;

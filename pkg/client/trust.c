@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/clock.h"
 #include "file/file.h"
 
@@ -97,6 +98,7 @@ static bool key_kept(const struct trust_key *saved, const struct trust *in,
 enum trust_change client_compare_trust(const struct trust *saved, const struct trust *fetched,
                                        void (*each)(void *ctx, const char *line), void *ctx) {
     const struct report r = {each, ctx};
+    ASSERT(saved != NULL && fetched != NULL);
     bool kept = bytes_equal(saved->origin, fetched->origin);
     bool added = false;
     if (!kept)

@@ -48,14 +48,14 @@ static struct error *refuse_decorations(const struct doc_reader *r, const yaml_e
     return NULL;
 }
 
-static struct error *node_new(const struct doc_reader *r, const yaml_event_t *e, enum doc_kind kind,
-                              struct doc_node **out) {
+/* node_new returns NULL if the arena is full. */
+static struct doc_node *node_new(const struct doc_reader *r, const yaml_event_t *e,
+                                 enum doc_kind kind) {
     struct doc_node *node = arena_alloc(r->arena, sizeof *node);
-    if (node == NULL) return error_nomem();
+    if (node == NULL) return NULL;
     node->kind = kind;
     node->line = line_of(e);
-    *out = node;
-    return NULL;
+    return node;
 }
 
 static struct error *append(struct doc_node *in, struct doc_node *node, size_t max,
@@ -100,9 +100,9 @@ static struct error *attach(struct doc_reader *r, struct doc_node *node) {
 }
 
 static struct error *on_scalar(struct doc_reader *r, const yaml_event_t *e) {
-    struct doc_node *node = NULL;
     TRY(refuse_decorations(r, e, e->data.scalar.anchor, e->data.scalar.tag));
-    TRY(node_new(r, e, DOC_SCALAR, &node));
+    struct doc_node *node = node_new(r, e, DOC_SCALAR);
+    if (node == NULL) return error_nomem();
     node->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     struct bytes copy =
         arena_copy(r->arena, (struct bytes){e->data.scalar.value, e->data.scalar.length});
@@ -113,11 +113,11 @@ static struct error *on_scalar(struct doc_reader *r, const yaml_event_t *e) {
 }
 
 static struct error *on_open(struct doc_reader *r, const yaml_event_t *e, enum doc_kind kind) {
-    struct doc_node *node = NULL;
     bool map = kind == DOC_MAP;
     TRY(refuse_decorations(r, e, map ? e->data.mapping_start.anchor : e->data.sequence_start.anchor,
                            map ? e->data.mapping_start.tag : e->data.sequence_start.tag));
-    TRY(node_new(r, e, kind, &node));
+    struct doc_node *node = node_new(r, e, kind);
+    if (node == NULL) return error_nomem();
     TRY(attach(r, node));
     if (r->depth == DOC_DEPTH_MAX)
         return doc_error(r->file, node->line, "nested deeper than %d", DOC_DEPTH_MAX);

@@ -54,9 +54,9 @@ enum field_type {
 struct field {
     const char *key;
     enum field_type type;
-    size_t offset; /* in the struct of the schema */
     bool required;
     bool may_be_empty; /* of FIELD_OBJECTS alone: an empty list loads */
+    size_t offset;     /* in the struct of the schema */
     uint64_t min, max;
     const char *const *names; /* ends in NULL */
     const struct schema *schema;

@@ -200,13 +200,9 @@ static int by_name(const void *a, const void *b) {
     return bytes_compare(bytes_of_text((*fa)->name), bytes_of_text((*fb)->name));
 }
 
-/* Pointers to the files in order of name, in the set's arena. */
-static struct error *sort_files(struct arena *arena, const struct policy_file *files, size_t count,
-                                const struct policy_file ***out) {
-    if (count > FILES_MAX)
-        return error_new(ERROR_RESOURCE_EXHAUSTED, "policies: more than %zu files", FILES_MAX);
-    const struct policy_file **sorted = arena_alloc(arena, (count + 1) * sizeof(void *));
-    if (sorted == NULL) return error_nomem();
+/* Fills `sorted` with pointers to the files in order of name. */
+static struct error *sort_files(const struct policy_file *files, size_t count,
+                                const struct policy_file **sorted) {
     for (size_t i = 0; i < count; i++) sorted[i] = &files[i];
     qsort(sorted, count, sizeof(void *), by_name);
     for (size_t i = 1; i < count; i++) {
@@ -214,20 +210,21 @@ static struct error *sort_files(struct arena *arena, const struct policy_file *f
             return error_new(ERROR_INVALID_ARGUMENT, "policies: " BYTES_FMT " is given twice",
                              BYTES_ARG(sorted[i]->name));
     }
-    *out = sorted;
     return NULL;
 }
 
 struct error *policy_set_load(const struct policy_file *files, size_t count,
                               struct policy_set **out) {
     CLEANUP(policy_set_freep) struct policy_set *set = alloc_zero(1, sizeof *set);
-    const struct policy_file **sorted = NULL;
     if (set == NULL) return error_nomem();
+    if (count > FILES_MAX)
+        return error_new(ERROR_RESOURCE_EXHAUSTED, "policies: more than %zu files", FILES_MAX);
     arena_init(&set->arena, SET_OCTETS_MAX);
-    TRY(sort_files(&set->arena, files, count, &sorted));
+    const struct policy_file **sorted = arena_alloc(&set->arena, (count + 1) * sizeof(void *));
     struct policy *policies = arena_alloc(&set->arena, (count + 1) * sizeof *policies);
-    if (policies == NULL) return error_nomem();
+    if (sorted == NULL || policies == NULL) return error_nomem();
     set->policies = policies;
+    TRY(sort_files(files, count, sorted));
     for (size_t i = 0; i < count; i++) TRY(load_file(set, policies, sorted[i]));
     set->digest = digest_of(sorted, count);
     *out = MOVE(set);

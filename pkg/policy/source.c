@@ -74,7 +74,8 @@ static struct claim split(struct text uri) {
 }
 
 static struct claim claim_of(struct text repository, struct text ref) {
-    struct claim c = repository.len == 0 ? (struct claim){0} : split(repository);
+    struct claim c = {0};
+    if (repository.len > 0) c = split(repository);
     if (ref.len > 0) c.ref = ref;
     return c;
 }
