@@ -439,6 +439,25 @@ START_TEST(test_fields_of_a_question_do_not_run_together) {
 }
 END_TEST
 
+START_TEST(test_records_count_against_the_quota_and_dry_runs_do_not) {
+    struct rig rig;
+    struct ask a;
+    rig_init(&rig);
+    rig.options.limits.quota_per_second = 1;
+    rig_open(&rig);
+    set_policy(&rig, POLICY);
+    ask_init(&a, &ci, 1);
+    uint64_t first = record_index(&rig, &a);
+    ck_assert_uint_eq(record_index(&rig, &a), first); /* a repeat costs nothing */
+    a.req.environment = T("staging");
+    fails(ask_run(&rig, &a), ERROR_RESOURCE_EXHAUSTED, REASON_QUOTA_EXCEEDED);
+    a.req.dry_run = true;
+    ok(ask_run(&rig, &a));
+    ask_done(&a);
+    rig_done(&rig);
+}
+END_TEST
+
 /* --- the gate's own summaries are no evidence unless a rule says so */
 
 START_TEST(test_own_summaries_count_only_where_a_rule_names_the_decision_key) {
@@ -643,6 +662,7 @@ static Suite *service_gate_suite(void) {
     tcase_add_test(tc, test_the_same_decision_within_a_minute_is_the_same_record);
     tcase_add_test(tc, test_another_question_is_another_record);
     tcase_add_test(tc, test_fields_of_a_question_do_not_run_together);
+    tcase_add_test(tc, test_records_count_against_the_quota_and_dry_runs_do_not);
     tcase_add_test(tc, test_own_summaries_count_only_where_a_rule_names_the_decision_key);
     tcase_add_test(tc, test_much_evidence_is_decided_on_a_worker);
     tcase_add_test(tc, test_more_evidence_than_is_read_is_an_error_and_denies);
