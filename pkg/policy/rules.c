@@ -76,8 +76,8 @@ static void expect_type(struct buf *out, const struct rule *r) {
 }
 
 /* --- decisionKey: the gate's own summaries count only where they are asked for, and then only
- * those that passed. SPEC slsa v1.2 verification_summary.md: consumers check that
- * "verificationResult" is "PASSED". */
+ * those that passed.
+ * SPEC slsa-v1.2 verification_summary: a consumer checks that verificationResult is PASSED. */
 static bool summary_passed(const struct check *c) {
     const struct json_value *v = json_get(c->evidence->statement->predicate, "verificationResult");
     return bytes_equal(json_string(v), BYTES_LIT("PASSED"));
@@ -162,8 +162,8 @@ bool builder_is_submitted(struct text builder_id) {
     return policy_glob_match(BYTES_LIT("**/builder/submitted/*"), bytes_of_text(builder_id));
 }
 
-/* SPEC slsa v1.2 verifying-artifacts.md: "look up the SLSA Build Level in the roots of trust,
- * using the recorded public keys and the builder.id, defaulting to SLSA Build L1." */
+/* SPEC slsa-v1.2 verifying-artifacts: the level is looked up by (signer, builder.id) in the roots
+ * of trust, and is 1 where they do not say. */
 unsigned evidence_level(const struct policy_set *set, const struct policy_evidence *e) {
     const struct intoto_statement *st = e->statement;
     if (st == NULL || st->builder_id.len == 0) return 0;

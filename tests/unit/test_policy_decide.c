@@ -219,7 +219,7 @@ static const struct {
      {.type = TEST_RESULT, .predicate = "{\"ok\":1}"},
      POLICY_FAIL,
      ""},
-    /* decisionKey: summaries count where they are asked for, and only passed ones */
+    /* decisionKey: SPEC slsa-v1.2 verification_summary: asked for, and passed */
     {HEAD SUMMARY "  decisionKey: true\n",
      {.type = VSA, .decision_key = true, .predicate = "{\"verificationResult\":\"PASSED\"}"},
      POLICY_PASS,
@@ -332,7 +332,7 @@ START_TEST(test_where_a_source_is_declared) {
 }
 END_TEST
 
-/* --- levels */
+/* --- levels. SPEC slsa-v1.2 verifying-artifacts: by signer and builder, default 1 */
 #define LEVELS(rows) "apiVersion: attestd/v1\nkind: Builders\nlevels:\n" rows
 
 static unsigned level_with(const char *builders, struct given g) {
