@@ -5,11 +5,7 @@
 #define TERMS_MAX ((size_t)8 << 20) /* of LINEAGE_EDGES_MAX edges and what they are made from */
 
 struct error *service_require_serving(struct service *s) {
-    char why[256];
-    if (service_serving(s, why, sizeof why)) return NULL;
-    enum reason reason =
-        tlog_state(s->options.tlog) == TLOG_FAILED ? REASON_ROUND_FAILED : REASON_LOG_READ_ONLY;
-    return error_reason_new(reason, "%s", why);
+    return tlog_require_serving(s->options.tlog);
 }
 
 /* --- terms, copied out of the tree that they were read from */

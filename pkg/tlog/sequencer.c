@@ -30,8 +30,8 @@ static struct error *check_submission(const struct tlog_submission *sub) {
     return NULL;
 }
 
-/* why_not says why the log takes no submission of `octets`, or NULL. The lock is held. */
-static struct error *why_not(const struct tlog *t, size_t octets) {
+/* why_closed says why the log takes nothing now, or NULL. The lock is held. */
+static struct error *why_closed(const struct tlog *t) {
     if (t->state == TLOG_FAILED)
         return error_reason_new(REASON_ROUND_FAILED, "the log failed and must restart");
     if (t->draining) return error_reason_new(REASON_SHUTTING_DOWN, "the log is stopping");
@@ -39,9 +39,22 @@ static struct error *why_not(const struct tlog *t, size_t octets) {
         return error_reason_new(REASON_DISK_RESERVE_REACHED, "the disk is nearly full");
     if (t->state != TLOG_SERVING)
         return error_reason_new(REASON_LOG_READ_ONLY, "the log is read-only: %s", t->why);
+    return NULL;
+}
+
+/* why_not says why the log takes no submission of `octets`, or NULL. The lock is held. */
+static struct error *why_not(const struct tlog *t, size_t octets) {
+    TRY(why_closed(t));
     if (t->queue_count >= t->options.queue_max || octets > QUEUE_MAX_OCTETS - t->queue_octets)
         return error_reason_new(REASON_QUEUE_FULL, "the log's queue is full");
     return NULL;
+}
+
+struct error *tlog_require_serving(struct tlog *t) {
+    log_lock(t);
+    struct error *err = why_closed(t);
+    log_unlock(t);
+    return err;
 }
 
 struct error *tlog_submit(struct tlog *t, struct tlog_submission *sub) {

@@ -77,6 +77,10 @@ enum tlog_state tlog_state(const struct tlog *t);
 /* tlog_why copies one sentence, for a person, about why the log is read-only or failed; "" else. */
 void tlog_why(struct tlog *t, char *out, size_t size);
 
+/* tlog_require_serving says what tlog_submit would of the log's state, before work is done for a
+ * submission: NULL while it serves. Errors: as tlog_submit, but for QUEUE_FULL. */
+MUST_USE struct error *tlog_require_serving(struct tlog *t);
+
 /* tlog_submit hands over `sub`. Errors (then `done` is not called): FAILED_PRECONDITION
  * LOG_READ_ONLY, RESOURCE_EXHAUSTED QUEUE_FULL or DISK_RESERVE_REACHED, UNAVAILABLE
  * ROUND_FAILED or SHUTTING_DOWN, INVALID_ARGUMENT for a leaf over 65,535 octets (an entry bundle
