@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "client/trust.h"
 #include "codec/codec.h"
+#include "model/model.h"
 
 #define VERIFY_ARENA_MAX ((size_t)192 << 20)
 
@@ -11,6 +12,7 @@ struct verifying {
     struct cli *cli;
     char about[80]; /* "sha256:<hex>" */
     struct sha256 digest;
+    const struct model *model; /* of a directory, else NULL */
     struct trust *trust;
     struct bytes receipt;
     struct bundle_verification result;
@@ -91,8 +93,9 @@ static void print_for_people(struct verifying *v) {
 }
 
 static struct error *load_subject(struct verifying *v) {
-    struct subject s;
+    struct subject s = {0};
     TRY(subject_parse(&v->cli->arena, v->cli->args.words[0], &s));
+    v->model = s.model;
     (void)snprintf(v->about, sizeof v->about, "%s:%s", s.algorithm, s.digest);
     if (hex_decode(bytes_of_cstr(s.digest), v->digest.octets, sizeof v->digest.octets)) return NULL;
     return error_new(ERROR_INTERNAL, "the subject's digest is no sha256");
@@ -124,10 +127,34 @@ static void check_age(struct verifying *v) {
                    "it was logged %s, longer ago than --max-age", when);
 }
 
+/* A model's root does not bind the names of its files: where the statement is the model's manifest,
+ * every name and digest is compared (OMS v1.0, 6.5). */
+static struct error *check_manifest(struct verifying *v, struct arena *arena) {
+    const struct intoto_statement *st = &v->result.statement;
+    struct model signed_model;
+    struct text why = {0};
+    bool same = false;
+    if (v->result.verdict != BUNDLE_VERIFIED || v->model == NULL) return NULL;
+    if (!text_equal(st->predicate_type, TEXT_LIT(MODEL_PREDICATE_TYPE))) return NULL;
+    struct error *err = model_read_predicate(arena, st->predicate, &signed_model);
+    if (err != NULL && error_code(err) != ERROR_INVALID_ARGUMENT) return err;
+    bool readable = err == NULL;
+    error_ignore(err, "a manifest that cannot be read is a refusal");
+    if (readable) TRY(model_compare(arena, &signed_model, v->model, &same, &why));
+    if (same) return NULL;
+    v->result = (struct bundle_verification){.verdict = BUNDLE_REFUSED};
+    (void)snprintf(v->result.reason, sizeof v->result.reason,
+                   "the directory is not the manifest's"
+                   ": " BYTES_FMT,
+                   BYTES_ARG(why));
+    return NULL;
+}
+
 static struct error *verify(struct verifying *v, struct arena *arena, int *out_exit) {
     const char *type = args_value(&v->cli->args, "predicate-type");
     struct bytes wanted = bytes_of_cstr(type == NULL ? "" : type);
     TRY(bundle_verify(arena, v->receipt, v->trust, &v->digest, wanted, &v->result));
+    TRY(check_manifest(v, arena));
     check_age(v);
     if (v->cli->json)
         TRY(print_json(v));

@@ -152,12 +152,14 @@ void *cli_list(struct arena *arena, size_t count);
 const char *cli_cstr(struct arena *arena, struct bytes b); /* NUL-terminated copy; "" if full */
 
 /* --- subjects and materials (subject.c) */
+struct model;
 struct subject {
     const char *name;
-    const char *algorithm; /* "sha256" for subjects */
-    const char *digest;    /* lower-case hex */
-    const char *uri;       /* materials: else NULL */
-    const char *role;      /* materials: else NULL */
+    const char *algorithm;     /* "sha256" for subjects */
+    const char *digest;        /* lower-case hex */
+    const char *uri;           /* materials: else NULL */
+    const char *role;          /* materials: else NULL */
+    const struct model *model; /* of a directory: its files; else NULL */
 };
 /* subject_parse reads a SUBJECT: a file, a directory (a model), or [NAME@]sha256:HEX. */
 MUST_USE struct error *subject_parse(struct arena *arena, const char *word, struct subject *out);

@@ -31,9 +31,11 @@ static struct error *of_path(struct arena *arena, const char *path, struct subje
     struct sha256 digest;
     if (path_is_dir(path)) {
         const struct modeldir_options options = {0};
-        struct model model;
-        TRY(modeldir_digest(arena, path, &options, &model));
-        digest = model.root;
+        struct model *model = arena_alloc(arena, sizeof *model);
+        if (model == NULL) return error_nomem();
+        TRY(modeldir_digest(arena, path, &options, model));
+        digest = model->root;
+        out->model = model;
     } else {
         TRY(cli_hash_file(path, &digest));
     }
