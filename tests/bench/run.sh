@@ -25,7 +25,7 @@ now_ms() { date +%s%3N; }
 start() { # data directory; sets pid and start_ms
     began=$(now_ms)
     "$BUILD/attestd" serve --data "$1" --listen 127.0.0.1:0 --ops-listen 127.0.0.1:0 \
-        --policies "$work/policies" >>"$work/server.log" 2>&1 &
+        --policies "$work/policies" --anchor "$1.anchor" >>"$work/server.log" 2>&1 &
     pid=$!
     until [ -f "$1/run.json" ] && grep -q "\"pid\":$pid," "$1/run.json"; do
         kill -0 "$pid" 2>/dev/null || { echo "the server did not start"; exit 1; }

@@ -37,7 +37,7 @@ show() { # prints a command as a person would type it, then runs it
 }
 start() {
     attestd serve --data "$work/data" --listen 127.0.0.1:0 --ops-listen 127.0.0.1:0 \
-        --policies "$work/policies" >>"$work/server.log" 2>&1 &
+        --policies "$work/policies" --anchor "$work/anchor" >>"$work/server.log" 2>&1 &
     pid=$!
     tries=0
     until [ -f "$work/data/run.json" ] && grep -q "\"pid\":$pid," "$work/data/run.json"; do

@@ -186,7 +186,10 @@ struct core {
 static void open_instance(struct core *c, const char *data) {
     enum instance_state state;
     const struct instance_init init = {0};
+    char anchor[4096]; /* where tests/bench/run.sh has the server look */
+    (void)snprintf(anchor, sizeof anchor, "%s.anchor", data);
     const struct instance_options options = {.data = data,
+                                             .anchor = anchor,
                                              .db = KV_ROCKSDB_DEFAULTS,
                                              .clock = &clock_system,
                                              .entropy = &entropy_system};
