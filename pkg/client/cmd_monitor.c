@@ -106,7 +106,7 @@ static struct error *look(struct monitor *m, struct head *now, bool *out_good) {
     if (*out_good) TRY(head_extends(m->cli, &m->seen, now, m->why, out_good));
     for (const char *path; *out_good && (path = args_next(&m->cli->args, "receipt", &at)) != NULL;)
         TRY(check_receipt(m, path, now, out_good));
-    /* What was signed is remembered also when a receipt does not fit: it is evidence. */
+    /* A log that is convicted moves no state: what was seen before is the evidence. */
     if (*out_good && (now->size > m->seen.size || !path_exists(m->state_path)))
         TRY(save_state(m, now));
     return NULL;

@@ -50,6 +50,10 @@ expect 0 "$attest" log monitor --once --state "$work/new.json" --receipt r1.json
 expect 0 "$attest" provenance a.bin --build-type https://b.example/other --out f2.json
 expect 1 "$attest" log monitor --once --state "$work/new2.json" --receipt r2.json
 said err "forked"
+[ ! -e "$work/new2.json" ] || fail "a convicted log is remembered as seen"
+sed 's/"logIndex":"1"/"logIndex":"0"/' f2.json >tampered.json
+expect 1 "$attest" log monitor --once --state "$work/new2.json" --receipt tampered.json
+said err "does not verify"
 expect 0 "$attest" log monitor --once --state "$work/new2.json" --receipt f2.json
 
 # a state that cannot be read is no fresh start

@@ -258,16 +258,6 @@ START_TEST(test_verify_without_memory_is_exit_2) {
 }
 END_TEST
 
-START_TEST(test_nothing_that_a_terminal_obeys_is_printed) {
-    mint();
-    ck_assert_int_eq(VERIFY(subject_path, "--json"), 0);
-    ck_assert_ptr_null(strchr(said_out, '\033'));
-    ck_assert_int_eq(VERIFY(subject_path, "--predicate-type", "https://p.example/\033[31m"), 1);
-    ck_assert_ptr_null(strchr(said_out, '\033'));
-    fixture_done(&fx);
-}
-END_TEST
-
 /* --- policies */
 #define POLICY                                                                                     \
     "apiVersion: attestd/v1\nkind: Policy\nname: p\nrequire:\n- name: r\n  predicateType: "        \
@@ -277,6 +267,17 @@ END_TEST
     "\n  now: 2026-01-02T00:00:00Z\n  environment: e\n  subject: {digest: "                        \
     "{sha256: \"" SHA_HI "\"}}\n  evidence: [" evidence "]\n  expect: " expect "\n"
 #define EVIDENCE "{statement: s.json, signer: \"token:ci\", loggedAt: 2026-01-01T00:00:00Z}"
+
+START_TEST(test_nothing_that_a_terminal_obeys_is_printed) {
+    (void)WRITE("p.yaml", POLICY);
+    (void)WRITE("p.test.yaml", "cases:\n" CASE("\"a\\e[31m\\x9bb\\nc\"", "", "DENY"));
+    ck_assert_int_eq(ATTEST("policy", "test", folder), 0);
+    ck_assert_ptr_null(strchr(said_out, '\033'));
+    ck_assert_ptr_nonnull(strstr(said_out, "a?[31m?b?c\n"));
+    ck_assert_int_eq(ATTEST("list", "a", "--server", "https://\033[31m"), 2);
+    ck_assert_ptr_null(strchr(said_err, '\033'));
+}
+END_TEST
 
 START_TEST(test_policy_test_counts_and_fails_closed) {
     (void)WRITE("p.yaml", POLICY);
