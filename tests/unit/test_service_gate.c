@@ -255,6 +255,21 @@ START_TEST(test_no_answer_without_policies_or_from_a_log_with_gaps) {
 }
 END_TEST
 
+START_TEST(test_a_decision_that_cannot_be_logged_is_an_error_and_no_answer) {
+    struct rig rig;
+    struct ask a;
+    gate_init(&rig);
+    (void)vouch(&rig, 1);
+    kv_mem_fail(rig.kv, 0, false);
+    ask_init(&a, &ci, 1);
+    fails(ask_run(&rig, &a), ERROR_UNAVAILABLE, REASON_ROUND_FAILED);
+    ck_assert_int_eq(a.out.outcome.decision, POLICY_DENY); /* untouched */
+    ck_assert_uint_eq(a.out.receipt.len, 0);
+    ask_done(&a);
+    rig_done(&rig);
+}
+END_TEST
+
 /* --- the record */
 
 static struct bytes string_at(const struct json_value *root, const char *path) {
@@ -335,6 +350,8 @@ START_TEST(test_input_attestations_are_complete_and_can_be_recomputed) {
                                                buf_bytes(&hex));
     }
     ck_assert(found[0] && found[1]);
+    expect_string(v.statement.predicate, "inputAttestations.0.uri", "https://log.test/entry/0");
+    expect_string(v.statement.predicate, "inputAttestations.1.uri", "https://log.test/entry/1");
     ask_done(&a);
     rig_done(&rig);
 }
@@ -656,6 +673,7 @@ static Suite *service_gate_suite(void) {
     tcase_add_test(tc, test_scopes_of_the_gate);
     tcase_add_test(tc, test_malformed_questions);
     tcase_add_test(tc, test_no_answer_without_policies_or_from_a_log_with_gaps);
+    tcase_add_test(tc, test_a_decision_that_cannot_be_logged_is_an_error_and_no_answer);
     tcase_add_test(tc, test_a_decision_is_recorded_as_a_summary_that_verifies);
     tcase_add_test(tc, test_input_attestations_are_complete_and_can_be_recomputed);
     tcase_add_test(tc, test_a_deny_is_recorded_as_failed);
