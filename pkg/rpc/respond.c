@@ -1,9 +1,14 @@
 /* Responses in both protocols. gRPC: messages in DATA, status in trailers, or in the head alone
  * where there was no message. Connect: the message as the body, an error as JSON with an HTTP
- * status. */
+ * status.
+ *
+ * The call's arena is not touched here: when a deadline ends a call for its peer, a worker or the
+ * log may be filling that arena at this moment. */
 #include "codec/codec.h"
 #include "json/json.h"
 #include "rpc/internal.h"
+
+#define STATUS_MEMORY_MAX (RPC_GRPC_MESSAGE_MAX + 16 * RPC_DETAILS_MAX) /* buffers that double */
 
 static const char *content_type(const struct rpc_call *call) {
     if (call->protocol == RPC_GRPC) return "application/grpc+proto";
@@ -50,11 +55,11 @@ struct trailers {
 static void add(struct trailers *t, struct http_field f) { t->fields[t->count++] = f; }
 
 /* Details that memory does not suffice for are left out: the code is what a client needs. */
-static void put_details(struct rpc_call *call, struct trailers *t, const struct msg_status *d) {
+static void put_details(struct arena *arena, struct trailers *t, const struct msg_status *d) {
     bool any = d->reason[0] != '\0' || d->field[0] != '\0' || d->retry_ms > 0;
     if (!any) return;
     struct buf wire;
-    buf_init_arena(&wire, &call->arena, RPC_DETAILS_MAX);
+    buf_init_arena(&wire, arena, RPC_DETAILS_MAX);
     msg_put_status(&wire, d);
     rpc_base64_put(&t->details, buf_bytes(&wire));
     if (wire.failed || t->details.failed) return;
@@ -63,7 +68,8 @@ static void put_details(struct rpc_call *call, struct trailers *t, const struct 
     add(t, f);
 }
 
-static void put_status(struct rpc_call *call, struct trailers *t, const struct error *err) {
+static void put_status(struct rpc_call *call, struct arena *arena, struct trailers *t,
+                       const struct error *err) {
     struct rpc_status status;
     struct msg_status details;
     rpc_status_public(err, call->request_id, &status);
@@ -76,13 +82,13 @@ static void put_status(struct rpc_call *call, struct trailers *t, const struct e
         add(t, HTTP_FIELD("grpc-message", buf_bytes(&t->message)));
         t->fields[t->count - 1].once = true;
     }
-    put_details(call, t, &details);
+    put_details(arena, t, &details);
 }
 
-static void end_grpc(struct rpc_call *call, const struct error *err) {
+static void end_grpc(struct rpc_call *call, struct arena *arena, const struct error *err) {
     struct trailers t = {.count = 0};
-    buf_init_arena(&t.message, &call->arena, RPC_GRPC_MESSAGE_MAX);
-    buf_init_arena(&t.details, &call->arena, 2 * RPC_DETAILS_MAX);
+    buf_init_arena(&t.message, arena, RPC_GRPC_MESSAGE_MAX);
+    buf_init_arena(&t.details, arena, 2 * RPC_DETAILS_MAX);
     bool only = !call->head_sent && err != NULL;
     if (!call->head_sent && !only) send_head(call); /* a stream of nothing, ended with OK */
     if (only) {
@@ -93,7 +99,7 @@ static void end_grpc(struct rpc_call *call, const struct error *err) {
     if (err == NULL) {
         add(&t, HTTP_FIELD("grpc-status", BYTES_LIT("0")));
     } else {
-        put_status(call, &t, err);
+        put_status(call, arena, &t, err);
     }
     if (only) {
         http_respond_only(call->x, 200, t.fields, t.count);
@@ -104,7 +110,8 @@ static void end_grpc(struct rpc_call *call, const struct error *err) {
 
 /* --- Connect's end */
 
-static void put_error_json(struct rpc_call *call, struct buf *out, const struct error *err) {
+static void put_error_json(struct rpc_call *call, struct arena *arena, struct buf *out,
+                           const struct error *err) {
     struct rpc_status status;
     struct msg_status details;
     rpc_status_public(err, call->request_id, &status);
@@ -117,7 +124,7 @@ static void put_error_json(struct rpc_call *call, struct buf *out, const struct 
     struct bytes message = bytes_of_cstr(status.message);
     json_put_string(&w, bytes_are_utf8(message) ? message : BYTES_LIT("invalid request"));
     struct buf list;
-    buf_init_arena(&list, &call->arena, 2 * RPC_DETAILS_MAX);
+    buf_init_arena(&list, arena, 2 * RPC_DETAILS_MAX);
     msg_put_connect_details(&list, &details);
     if (!list.failed && list.len > 2) {
         json_key(&w, "details");
@@ -126,7 +133,7 @@ static void put_error_json(struct rpc_call *call, struct buf *out, const struct 
     json_object_end(&w);
 }
 
-static void end_connect(struct rpc_call *call, const struct error *err) {
+static void end_connect(struct rpc_call *call, struct arena *arena, const struct error *err) {
     if (err == NULL) {
         if (!call->head_sent) send_head(call); /* an empty message */
         http_end(call->x, NULL, 0);
@@ -137,8 +144,8 @@ static void end_connect(struct rpc_call *call, const struct error *err) {
         return;
     }
     struct buf json;
-    buf_init_arena(&json, &call->arena, 4 * RPC_DETAILS_MAX);
-    put_error_json(call, &json, err);
+    buf_init_arena(&json, arena, 4 * RPC_DETAILS_MAX);
+    put_error_json(call, arena, &json, err);
     int code = (int)error_code(err);
     int status = call->method == NULL ? 404 : rpc_connect_http_status(code);
     /* SPEC rfc9110 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate
@@ -156,11 +163,14 @@ static void end_connect(struct rpc_call *call, const struct error *err) {
 void respond_end(struct rpc_call *call, const struct error *err) {
     if (call->answered) return;
     call->answered = true;
+    struct arena arena; /* http copies what it is given */
+    arena_init(&arena, STATUS_MEMORY_MAX);
     if (call->protocol == RPC_GRPC) {
-        end_grpc(call, err);
+        end_grpc(call, &arena, err);
     } else {
-        end_connect(call, err);
+        end_connect(call, &arena, err);
     }
+    arena_done(&arena);
 }
 
 /* SPEC grpc PROTOCOL-HTTP2: "If Content-Type does not begin with "application/grpc", gRPC servers
