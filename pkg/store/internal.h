@@ -67,9 +67,6 @@ struct row_sink {
     void *ctx;
 };
 
-/* rows_size is an upper bound of the octets of the entry's rows, without its record. */
-size_t rows_size(const struct store_terms *terms);
-
 /* rows_of_entry gives every row but the record itself to `sink`; `scratch` is its working space,
  * and says by failing that a row could not be made. */
 void rows_of_entry(const struct store_entry *entry, const struct store_terms *terms,

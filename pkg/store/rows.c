@@ -10,7 +10,7 @@ struct rows {
     const struct row_sink *sink;
 };
 
-size_t rows_size(const struct store_terms *terms) {
+size_t store_terms_octets(const struct store_terms *terms) {
     const size_t per_row = ROW_KEY_MAX + 16; /* lengths and versions */
     size_t sum = (FIXED_ROWS + 2 * terms->subject_count + terms->material_count) * per_row;
     for (size_t i = 0; i < terms->edge_count; i++) {

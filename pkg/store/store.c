@@ -135,7 +135,7 @@ struct error *store_round_entry(struct store_round *r, const struct store_entry 
     buf_clear(&r->scratch);
     store_entry_encode(&r->scratch, entry);
     TRY(buf_finish(&r->scratch, "entry record"));
-    if (rows_size(terms) > STORE_ENTRY_MAX_OCTETS)
+    if (store_terms_octets(terms) > STORE_ENTRY_MAX_OCTETS)
         return error_new(ERROR_RESOURCE_EXHAUSTED,
                          "the entry's lineage takes more than %zu octets in the index",
                          STORE_ENTRY_MAX_OCTETS);

@@ -69,14 +69,18 @@ struct store_head {
     int64_t integrated_s; /* of the newest entry; 0 while empty */
 };
 
+/* store_terms_octets bounds what an entry's terms take in a round, beside its record: every edge is
+ * two rows, so a short statement can ask for many. For who bounds a round or a queue in octets. */
+size_t store_terms_octets(const struct store_terms *terms);
+
 /* --- one round's batch; sequencer thread only. What is put is copied. */
 struct store_round;
 MUST_USE struct error *store_round_new(struct store *s, struct store_round **out);
 void store_round_clear(struct store_round *r);
 /* store_round_entry adds the entry's record, its leaf-hash row (of entry->leaf, hashed here), and
  * its rows in every index and both edge directions. Two edges of one entry that join the same nodes
- * with the same kind are one; the later one's name counts. Errors: RESOURCE_EXHAUSTED if it is over
- * STORE_ENTRY_MAX_OCTETS: then nothing of it is in the round. */
+ * with the same kind are one; the later one's name counts. Errors: RESOURCE_EXHAUSTED if its record
+ * or store_terms_octets is over STORE_ENTRY_MAX_OCTETS: then nothing of it is in the round. */
 MUST_USE struct error *store_round_entry(struct store_round *r, const struct store_entry *entry,
                                          const struct store_terms *terms);
 void store_round_dedup(struct store_round *r, const struct sha256 *key,

@@ -15,7 +15,7 @@
 #include "tlog/tree.h"
 
 #define LEAF_MAX_OCTETS ((size_t)UINT16_MAX)    /* an entry bundle counts in u16 */
-#define SUBMISSION_MAX_OCTETS ((size_t)8 << 20) /* with its terms: what a record can hold */
+#define SUBMISSION_MAX_OCTETS ((size_t)8 << 20) /* beside its terms: what a record can hold */
 #define ROUND_MAX_OCTETS ((size_t)16 << 20)     /* a round takes no more once it has these */
 #define QUEUE_MAX_OCTETS ((size_t)256 << 20)    /* beyond: QUEUE_FULL */
 #define ROUND_ENTRIES_LIMIT 65536U              /* of the option */

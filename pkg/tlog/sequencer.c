@@ -16,17 +16,29 @@
 
 /* --- the queue */
 
-static size_t octets_of(const struct tlog_submission *sub) {
+static size_t record_octets(const struct tlog_submission *sub) {
     return sub->payload.len + sub->signature.len + sub->leaf.len;
+}
+
+/* octets_of is what a submission weighs in memory and in a round: its rows in the indexes can be
+ * many times its payload. */
+static size_t octets_of(const struct tlog_submission *sub) {
+    return record_octets(sub) + store_terms_octets(&sub->terms);
 }
 
 static struct error *check_submission(const struct tlog_submission *sub) {
     if (sub->leaf.len > LEAF_MAX_OCTETS)
         return error_new(ERROR_INVALID_ARGUMENT, "a leaf of %zu octets: over %zu", sub->leaf.len,
                          LEAF_MAX_OCTETS);
-    if (octets_of(sub) > SUBMISSION_MAX_OCTETS)
+    if (record_octets(sub) > SUBMISSION_MAX_OCTETS)
         return error_new(ERROR_INVALID_ARGUMENT, "a submission of %zu octets: over %zu",
-                         octets_of(sub), SUBMISSION_MAX_OCTETS);
+                         record_octets(sub), SUBMISSION_MAX_OCTETS);
+    /* Refused here: what the store does not take would fail the others of its round, too. */
+    size_t terms = store_terms_octets(&sub->terms);
+    if (terms > STORE_ENTRY_MAX_OCTETS)
+        return error_new(ERROR_INVALID_ARGUMENT,
+                         "a submission whose lineage takes %zu octets in the index: over %zu",
+                         terms, STORE_ENTRY_MAX_OCTETS);
     return NULL;
 }
 

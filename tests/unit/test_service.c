@@ -264,6 +264,43 @@ static struct error *attest_as(struct rig *rig, const struct principal *p, uint6
     return err;
 }
 
+/* Every subject was built from every material, and each edge names its material: the rows are many
+ * times the statement. */
+static void call_lineage(struct call *c, size_t subjects, size_t materials, size_t name_len) {
+    struct intoto_resource *from = arena_alloc(&c->arena, materials * sizeof *from);
+    struct intoto_resource *made = arena_alloc(&c->arena, subjects * sizeof *made);
+    struct text name = {arena_alloc(&c->arena, name_len), name_len};
+    memset((char *)(uintptr_t)name.data, 'n', name_len);
+    for (size_t i = 0; i < subjects; i++) made[i] = rig_resource(&c->arena, 1000 + i);
+    for (size_t i = 0; i < materials; i++) {
+        from[i] = rig_resource(&c->arena, 2000 + i);
+        from[i].name = name;
+    }
+    c->req.submission.subjects = made;
+    c->req.submission.subject_count = subjects;
+    c->req.submission.kind = INTOTO_PREDICATE_PROVENANCE;
+    c->req.submission.provenance = (struct intoto_provenance){
+        .build_type = T("https://b.test/v1"),
+        .resolved_dependencies = from,
+        .resolved_dependency_count = materials,
+    };
+}
+
+START_TEST(test_a_lineage_that_no_round_can_hold_is_refused_before_it_joins_one) {
+    struct rig rig;
+    struct call c;
+    rig_init(&rig);
+    rig_open(&rig);
+    call_init(&c, &ci);
+    c.arena.max_bytes = (size_t)64 << 20; /* as attestd gives */
+    call_lineage(&c, 64, 64, INTOTO_TEXT_MAX);
+    fails(call_run(&rig, &c), ERROR_INVALID_ARGUMENT, REASON_NONE);
+    call_done(&c);
+    rig_attest(&rig, 1, 1);
+    rig_done(&rig);
+}
+END_TEST
+
 START_TEST(test_submissions_a_second_are_bounded_for_each_principal) {
     struct rig rig;
     rig_init(&rig);
@@ -548,6 +585,7 @@ static Suite *service_suite(void) {
     tcase_add_test(tc, test_idempotency_keys_are_bounded);
     tcase_add_test(tc, test_scopes);
     tcase_add_test(tc, test_bad_submissions_leave_nothing);
+    tcase_add_test(tc, test_a_lineage_that_no_round_can_hold_is_refused_before_it_joins_one);
     tcase_add_test(tc, test_submissions_a_second_are_bounded_for_each_principal);
     tcase_add_test(tc, test_octets_a_day_are_bounded_for_each_principal);
     tcase_add_test(tc, test_many_principals_have_their_own_rows);
