@@ -30,7 +30,9 @@ static struct error *check_mode(const char *dir, const char *name, int fd, mode_
     if (fstat(fd, &st) != 0) return refuse(dir, name, strerror(errno));
     if ((st.st_mode & S_IFMT) != type)
         return refuse(dir, name, type == S_IFREG ? "not a regular file" : "not a directory");
-    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    /* One's own group is not "others": a checkout under umask 002 is group-writable. */
+    bool by_group = (st.st_mode & S_IWGRP) != 0 && st.st_gid != getegid();
+    if (by_group || (st.st_mode & S_IWOTH) != 0)
         return refuse(dir, name, "writable by others; chmod go-w");
     *out_size = st.st_size;
     return NULL;

@@ -18,9 +18,9 @@ struct policies_dir {
 };
 
 /* policies_read_dir reads the *.yaml files of `dir` once: regular files, links refused, neither the
- * folder nor a file writable by group or others; other names are passed over. A folder that does
- * not exist reads as empty where `may_be_missing`.
- * Errors: FAILED_PRECONDITION with the name and what to do; RESOURCE_EXHAUSTED over the bounds. */
+ * folder nor a file writable by others or a foreign group; other names are passed over. A folder
+ * that does not exist reads as empty where `may_be_missing`. Errors: FAILED_PRECONDITION with the
+ * name and what to do; RESOURCE_EXHAUSTED over the bounds. */
 MUST_USE struct error *policies_read_dir(struct arena *arena, const char *dir, bool may_be_missing,
                                          struct policies_dir *out);
 

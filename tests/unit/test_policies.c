@@ -77,6 +77,18 @@ START_TEST(test_refuses_a_file_that_others_can_write) {
 }
 END_TEST
 
+START_TEST(test_a_group_may_write_if_it_is_ours) {
+    struct policies_dir out;
+    char path[256];
+    put("a.yaml", "x", 0664);
+    path_of("a.yaml", path);
+    ck_assert_ptr_null(policies_read_dir(&arena, made, false, &out));
+    if (geteuid() != 0) return; /* only root can give a file away */
+    ck_assert_int_eq(chown(path, (uid_t)-1, 12345), 0);
+    expect_refusal("writable by others");
+}
+END_TEST
+
 START_TEST(test_refuses_a_folder_that_others_can_write) {
     put("a.yaml", "x", 0600);
     ck_assert_int_eq(chmod(made, 0777), 0);
@@ -142,6 +154,7 @@ int main(void) {
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_reads_yaml_files_in_order_of_name);
     tcase_add_test(tc, test_refuses_a_file_that_others_can_write);
+    tcase_add_test(tc, test_a_group_may_write_if_it_is_ours);
     tcase_add_test(tc, test_refuses_a_folder_that_others_can_write);
     tcase_add_test(tc, test_refuses_a_link);
     tcase_add_test(tc, test_refuses_what_is_no_file);
