@@ -190,9 +190,6 @@ static void check_head(struct fsck *f) {
     }
     if (!same || !sha256_equal(&f->report.root, &f->head.root))
         tell(f, true, "the stored head is not that of the %" PRIu64 " entries", f->tree.size);
-    if (f->tree.size != f->round_end)
-        tell(f, true, "the last round ends at %" PRIu64 ", the log at %" PRIu64, f->round_end,
-             f->tree.size);
 }
 
 static void check_anchor(struct fsck *f, const struct found_anchor *a, bool is_outer) {

@@ -227,6 +227,7 @@ static struct error *first_checkpoint(struct tlog *t, struct arena *arena, struc
     struct buf v1;
     struct buf c2sp;
     if (head == NULL) return error_nomem();
+    ASSERT(t->head.size == 0);
     buf_init_arena(&v1, arena, NOTE_MAX_OCTETS);
     buf_init_arena(&c2sp, arena, NOTE_MAX_OCTETS);
     t->head.root = t->root = head->root = merkle_empty_root();

@@ -157,8 +157,7 @@ static void prove_and_check(void *ctx, size_t i) {
     s->err = merkle_prove_inclusion(&src, index, r->after.size, &s->sub->proof);
     if (s->err != NULL) return;
     struct sha256 again = merkle_leaf_hash(s->sub->leaf);
-    if (!sha256_equal(&again, &s->leaf_hash) ||
-        !merkle_verify_inclusion(index, r->after.size, &again, s->sub->proof.hashes,
+    if (!merkle_verify_inclusion(index, r->after.size, &again, s->sub->proof.hashes,
                                  s->sub->proof.count, &r->after.root))
         s->err = error_new(ERROR_DATA_LOSS,
                            "entry %" PRIu64
@@ -267,9 +266,7 @@ static struct error *fill_batch(struct tlog *t, struct round *r) {
 /* assemble does everything but change the sequencer's state. *out_damaged: memory is not to be
  * trusted any more. */
 static struct error *assemble(struct tlog *t, struct round *r, bool *out_damaged) {
-    /* The time never goes back: a receipt's time must not precede that of an entry below it. */
-    int64_t now_s = r->now_ms / 1000;
-    r->after.integrated_s = now_s > t->integrated_s ? now_s : t->integrated_s;
+    r->after.integrated_s = r->now_ms / 1000;
     TRY(for_slots(t, r, hash_and_sign));
     log_step(t, "hashed");
     grow(t, r);
@@ -302,6 +299,7 @@ void round_build(struct tlog *t, struct round *r) {
     log_step(t, "taken");
     r->begun_us = clock_mono_us(t->options.clock);
     r->now_ms = clock_unix_ms(t->options.clock);
+    /* The time never goes back: a receipt's time must not precede that of an entry below it. */
     if (r->now_ms / 1000 < t->integrated_s) r->now_ms = t->integrated_s * 1000;
     struct tlog_submission *next = NULL;
     for (struct tlog_submission *sub = MOVE(r->taken); sub != NULL; sub = next) {

@@ -168,6 +168,25 @@ START_TEST(test_repeats_in_flight_join) {
 }
 END_TEST
 
+START_TEST(test_a_repeat_joins_what_is_built_and_not_yet_written) {
+    gate_arm(&rig, "committed");
+    rig_open(&rig);
+    gate_shut();
+    struct sub *subs[3] = {sub_new(&rig, 1), sub_new(&rig, 2), sub_new(&rig, 2)};
+    ok(sub_try(subs[0]));
+    gate_await(); /* the committer is held; what is built now waits behind it */
+    ok(sub_try(subs[1]));
+    gate_await_built(2);
+    ok(sub_try(subs[2]));
+    gate_open();
+    rig_wait(&rig);
+    ck_assert_uint_eq(tlog_head(rig.log).size, 2);
+    ck_assert(!subs[1]->s.existing && subs[2]->s.existing);
+    ck_assert_uint_eq(subs[2]->s.index, 1);
+    for (size_t i = 0; i < 3; i++) sub_free(subs[i]);
+}
+END_TEST
+
 START_TEST(test_a_key_with_other_content_is_refused) {
     gate_arm(&rig, "committed");
     rig_open(&rig);
@@ -298,6 +317,60 @@ START_TEST(test_a_full_queue_is_refused) {
 }
 END_TEST
 
+static uint8_t big[8 << 20]; /* one payload for many submissions */
+
+static struct sub *sub_big(uint64_t n) {
+    struct sub *sub = sub_new(&rig, n);
+    sub->s.payload = (struct bytes){big, sizeof big - 65536 - 4096};
+    return sub;
+}
+
+START_TEST(test_the_queue_is_bounded_in_octets) {
+    gate_arm(&rig, "taken");
+    rig_open(&rig);
+    gate_shut();
+    struct sub *subs[60] = {sub_new(&rig, 0)};
+    size_t taken = 1;
+    ok(sub_try(subs[0]));
+    gate_await();
+    for (struct error *err = NULL; err == NULL && taken < 60; taken++) {
+        subs[taken] = sub_big(taken);
+        err = sub_try(subs[taken]);
+        if (err != NULL) {
+            fails(err, ERROR_RESOURCE_EXHAUSTED, REASON_QUEUE_FULL);
+            break;
+        }
+    }
+    ck_assert_uint_ge(taken, 30); /* of eight MiB each, in a queue of 256 MiB */
+    ck_assert_uint_lt(taken, 35);
+    kv_mem_fail(store_kv(rig.store), 0, false); /* do not write them all */
+    gate_open();
+    rig_wait(&rig);
+    for (size_t i = 0; i <= taken; i++) sub_free(subs[i]);
+}
+END_TEST
+
+START_TEST(test_a_round_is_bounded_in_octets) {
+    gate_arm(&rig, "taken");
+    rig_open(&rig);
+    gate_shut();
+    struct sub *subs[6] = {sub_new(&rig, 0)};
+    ok(sub_try(subs[0]));
+    gate_await();
+    for (uint64_t i = 1; i < 6; i++) {
+        subs[i] = sub_big(i);
+        ok(sub_try(subs[i]));
+    }
+    gate_open();
+    rig_wait(&rig);
+    for (uint64_t i = 0; i < 6; i++) ok(MOVE(subs[i]->err));
+    ck_assert_uint_eq(subs[0]->s.tree_size, 1);
+    ck_assert_uint_eq(subs[3]->s.tree_size, 4); /* three reach 16 MiB */
+    ck_assert_uint_eq(subs[5]->s.tree_size, 6);
+    for (uint64_t i = 0; i < 6; i++) sub_free(subs[i]);
+}
+END_TEST
+
 START_TEST(test_a_leaf_that_no_bundle_can_hold_is_refused) {
     static uint8_t octets[(8 << 20) + 1];
     rig_open(&rig);
@@ -337,6 +410,32 @@ START_TEST(test_the_disk_reserve_makes_it_read_only_and_room_ends_that) {
     ok(MOVE(sub->err));
     check_receipt(&rig, sub);
     sub_free(sub);
+}
+END_TEST
+
+START_TEST(test_repeats_of_what_a_full_disk_refused_are_refused_too) {
+    gate_arm(&rig, "taken");
+    rig.options.disk_reserve = 1;
+    rig_open(&rig);
+    sub_free(rig_log(&rig, 0));
+    gate_shut();
+    struct sub *first = sub_new(&rig, 1);
+    ok(sub_try(first));
+    gate_await(); /* these four wait in the queue while the disk fills */
+    struct sub *subs[4] = {sub_new(&rig, 2), sub_new(&rig, 2), sub_new(&rig, 3), sub_new(&rig, 0)};
+    subs[2]->s.dedup_key = subs[0]->s.dedup_key;
+    for (size_t i = 0; i < 4; i++) ok(sub_try(subs[i]));
+    ck_assert_int_eq(unlink(rig.path_disk), 0);
+    ck_assert_int_eq(symlink("/proc", rig.path_disk), 0);
+    gate_open();
+    rig_wait(&rig);
+    fails(MOVE(first->err), ERROR_RESOURCE_EXHAUSTED, REASON_DISK_RESERVE_REACHED);
+    for (size_t i = 0; i < 3; i++)
+        fails(MOVE(subs[i]->err), ERROR_RESOURCE_EXHAUSTED, REASON_DISK_RESERVE_REACHED);
+    ok(MOVE(subs[3]->err)); /* what is logged is logged */
+    ck_assert(subs[3]->s.existing && subs[3]->s.index == 0);
+    for (size_t i = 0; i < 4; i++) sub_free(subs[i]);
+    sub_free(first);
 }
 END_TEST
 
@@ -447,6 +546,28 @@ START_TEST(test_watchers_are_told_until_they_leave) {
 }
 END_TEST
 
+static _Atomic bool slow_began;
+static _Atomic bool slow_ended;
+
+static void watch_slowly(void *ctx, uint64_t size) {
+    (void)ctx;
+    (void)size;
+    atomic_store(&slow_began, true);
+    (void)usleep(50000);
+    atomic_store(&slow_ended, true);
+}
+
+START_TEST(test_unwatching_waits_for_the_call_that_runs) {
+    struct tlog_watcher w = {.fn = watch_slowly};
+    rig_open(&rig);
+    tlog_watch(rig.log, &w);
+    sub_free(rig_log(&rig, 1));
+    while (!atomic_load(&slow_began)) (void)usleep(100);
+    tlog_unwatch(rig.log, &w);
+    ck_assert(atomic_load(&slow_ended));
+}
+END_TEST
+
 START_TEST(test_draining_answers_all_and_takes_no_more) {
     struct sub *subs[50];
     rig_open(&rig);
@@ -508,16 +629,21 @@ static Suite *tlog_suite(void) {
     tcase_add_test(tc, test_submissions_keep_their_order);
     tcase_add_test(tc, test_a_repeat_gives_the_first_entry);
     tcase_add_test(tc, test_repeats_in_flight_join);
+    tcase_add_test(tc, test_a_repeat_joins_what_is_built_and_not_yet_written);
     tcase_add_test(tc, test_a_key_with_other_content_is_refused);
     tcase_add_test(tc, test_a_default_key_expires_and_a_given_one_does_not);
     tcase_add_test(tc, test_an_expired_key_counts_from_the_newest_entry);
     tcase_add_test(tc, test_time_never_goes_back);
     tcase_add_test(tc, test_a_full_queue_is_refused);
+    tcase_add_test(tc, test_the_queue_is_bounded_in_octets);
+    tcase_add_test(tc, test_a_round_is_bounded_in_octets);
     tcase_add_test(tc, test_a_leaf_that_no_bundle_can_hold_is_refused);
     tcase_add_test(tc, test_the_disk_reserve_makes_it_read_only_and_room_ends_that);
+    tcase_add_test(tc, test_repeats_of_what_a_full_disk_refused_are_refused_too);
     tcase_add_test(tc, test_sizes_between_rounds_and_beyond);
     tcase_add_test(tc, test_tiles_and_bundles_of_every_width);
     tcase_add_test(tc, test_watchers_are_told_until_they_leave);
+    tcase_add_test(tc, test_unwatching_waits_for_the_call_that_runs);
     tcase_add_test(tc, test_draining_answers_all_and_takes_no_more);
     tcase_add_test(tc, test_threads_that_submit_and_read_at_once);
     suite_add_tcase(s, tc);

@@ -19,35 +19,6 @@ static void teardown(void) {
     rig_done(&rig);
 }
 
-/* --- rows by hand */
-
-static struct bytes key_of(const struct store_key *key) {
-    struct buf out;
-    buf_init_arena(&out, &arena, 256);
-    store_key_put(&out, key);
-    return buf_bytes(&out);
-}
-
-static struct bytes get_raw(enum kv_family family, struct bytes key) {
-    bool found = false;
-    struct bytes value = {0};
-    ok(kv_get(store_kv(rig.store), NULL, family, key, &arena, &found, &value));
-    ck_assert(found);
-    return value;
-}
-
-/* set_raw puts a row, or takes it away where `value` has no data. */
-static void set_raw(enum kv_family family, struct bytes key, struct bytes value) {
-    struct kv *kv = store_kv(rig.store);
-    struct kv_batch *b = kv_batch_new(kv);
-    if (value.data == NULL)
-        kv_batch_delete(kv, b, family, key);
-    else
-        kv_batch_put(kv, b, family, key, value);
-    ok(kv_write(kv, b));
-    kv_batch_free(kv, b);
-}
-
 /* finds checks that fsck tells of a problem with `what` in its line. */
 static void finds(const char *what) {
     struct fsck_lines lines;
@@ -60,35 +31,18 @@ static void finds(const char *what) {
 /* finds_in_row puts `bad` in the place of a row, looks, and puts the row back. */
 static void finds_in_row(enum kv_family family, struct bytes key, struct bytes bad,
                          const char *what) {
-    struct bytes good = get_raw(family, key);
-    set_raw(family, key, bad);
+    struct bytes good = get_raw(&rig, &arena, family, key);
+    set_raw(&rig, family, key, bad);
     finds(what);
-    set_raw(family, key, good);
+    set_raw(&rig, family, key, good);
     rig_fsck_is_clean(&rig, ENTRIES);
-}
-
-static struct bytes flipped(struct bytes in, size_t at) {
-    struct bytes copy = arena_copy(&arena, in);
-    ((uint8_t *)copy.data)[at] ^= 1;
-    return copy;
 }
 
 /* --- entries */
 
-static struct store_entry entry_at(uint64_t index) {
-    struct store_entry e;
-    bool found = false;
-    ok(store_get_entry(rig.store, NULL, &arena, index, &found, &e));
-    ck_assert(found);
-    return e;
-}
-
 static void finds_in_entry(const struct store_entry *bad, const char *what) {
-    struct buf value;
-    buf_init_arena(&value, &arena, 1 << 20);
-    store_entry_encode(&value, bad);
     struct store_key key = {.family = KV_ENTRY, .number = bad->index};
-    finds_in_row(KV_ENTRY, key_of(&key), buf_bytes(&value), what);
+    finds_in_row(KV_ENTRY, key_of(&arena, &key), entry_record(&arena, bad), what);
 }
 
 START_TEST(test_a_sound_log_has_no_problem) {
@@ -104,21 +58,21 @@ END_TEST
 
 START_TEST(test_every_part_of_an_entry_is_checked) {
     for (uint64_t index = 0; index < ENTRIES; index += 149) {
-        struct store_entry good = entry_at(index);
+        struct store_entry good = entry_at(&rig, &arena, index);
         struct store_entry bad = good;
-        bad.payload = flipped(good.payload, 10);
+        bad.payload = flipped(&arena, good.payload, 10);
         finds_in_entry(&bad, "its statement's signature does not verify");
         bad = good;
-        bad.payload = flipped(good.payload, good.payload.len - 1);
+        bad.payload = flipped(&arena, good.payload, good.payload.len - 1);
         finds_in_entry(&bad, "its payload is no statement");
         bad = good;
-        bad.signature = flipped(good.signature, good.signature.len - 1);
+        bad.signature = flipped(&arena, good.signature, good.signature.len - 1);
         finds_in_entry(&bad, "its statement's signature does not verify");
         bad = good;
-        bad.leaf = flipped(good.leaf, 20);
+        bad.leaf = flipped(&arena, good.leaf, 20);
         finds_in_entry(&bad, "its leaf is not that of its payload and signature");
         bad = good;
-        bad.set = flipped(good.set, good.set.len - 1);
+        bad.set = flipped(&arena, good.set, good.set.len - 1);
         finds_in_entry(&bad, "its signed entry timestamp does not verify");
         bad = good;
         bad.integrated_s++;
@@ -138,14 +92,14 @@ START_TEST(test_every_part_of_an_entry_is_checked) {
 END_TEST
 
 START_TEST(test_time_that_goes_back_is_found) {
-    struct store_entry bad = entry_at(200);
+    struct store_entry bad = entry_at(&rig, &arena, 200);
     bad.integrated_s--;
     finds_in_entry(&bad, "entry 200: its time is before that of the entry below it");
 }
 END_TEST
 
 START_TEST(test_another_sound_entry_in_the_place_of_one_is_found) {
-    struct store_entry bad = entry_at(17);
+    struct store_entry bad = entry_at(&rig, &arena, 17);
     bad.index = 16;
     finds_in_entry(&bad, "the stored head is not that of the 300 entries");
 }
@@ -154,20 +108,18 @@ END_TEST
 START_TEST(test_missing_and_surplus_entries_are_found) {
     struct store_key key = {.family = KV_ENTRY, .number = 100};
     struct bytes none = {0};
-    finds_in_row(KV_ENTRY, key_of(&key), none, "entry 100: is missing");
+    finds_in_row(KV_ENTRY, key_of(&arena, &key), none, "entry 100: is missing");
     key.number = ENTRIES - 1;
-    finds_in_row(KV_ENTRY, key_of(&key), none, "entry 299: is missing");
-    finds_in_row(KV_ENTRY, key_of(&key), BYTES_LIT("not a record"), "entry 299: is missing");
+    finds_in_row(KV_ENTRY, key_of(&arena, &key), none, "entry 299: is missing");
+    finds_in_row(KV_ENTRY, key_of(&arena, &key), BYTES_LIT("not a record"),
+                 "entry 299: is missing");
 
-    struct store_entry surplus = entry_at(5);
-    struct buf value;
+    struct store_entry surplus = entry_at(&rig, &arena, 5);
     surplus.index = ENTRIES;
-    buf_init_arena(&value, &arena, 1 << 20);
-    store_entry_encode(&value, &surplus);
     key.number = ENTRIES;
-    set_raw(KV_ENTRY, key_of(&key), buf_bytes(&value));
+    set_raw(&rig, KV_ENTRY, key_of(&arena, &key), entry_record(&arena, &surplus));
     finds("entry");
-    set_raw(KV_ENTRY, key_of(&key), none);
+    set_raw(&rig, KV_ENTRY, key_of(&arena, &key), none);
     rig_fsck_is_clean(&rig, ENTRIES);
 }
 END_TEST
@@ -176,26 +128,26 @@ END_TEST
 
 START_TEST(test_tiles_are_checked) {
     struct store_key key = {.family = KV_TILE};
-    struct bytes tile = get_raw(KV_TILE, key_of(&key));
+    struct bytes tile = get_raw(&rig, &arena, KV_TILE, key_of(&arena, &key));
     for (size_t at = 0; at < tile.len; at += 1021)
-        finds_in_row(KV_TILE, key_of(&key), flipped(tile, at),
+        finds_in_row(KV_TILE, key_of(&arena, &key), flipped(&arena, tile, at),
                      "tile 0 of level 0 is not that of its entries");
-    finds_in_row(KV_TILE, key_of(&key), (struct bytes){0}, "tile 0 of level 0 is missing");
+    finds_in_row(KV_TILE, key_of(&arena, &key), (struct bytes){0}, "tile 0 of level 0 is missing");
     key.number = 1; /* a partial tile is never stored */
-    set_raw(KV_TILE, key_of(&key), tile);
+    set_raw(&rig, KV_TILE, key_of(&arena, &key), tile);
     finds("tile");
-    set_raw(KV_TILE, key_of(&key), (struct bytes){0});
+    set_raw(&rig, KV_TILE, key_of(&arena, &key), (struct bytes){0});
 }
 END_TEST
 
 START_TEST(test_the_head_is_checked) {
     struct store_key key = {.family = KV_META, .kind = 'H'};
-    struct bytes head = get_raw(KV_META, key_of(&key));
+    struct bytes head = get_raw(&rig, &arena, KV_META, key_of(&arena, &key));
     struct store_head decoded;
     ok(store_get_head(rig.store, NULL, &decoded));
     size_t found = 0;
     for (size_t at = 0; at < head.len; at += 7) {
-        set_raw(KV_META, key_of(&key), flipped(head, at));
+        set_raw(&rig, KV_META, key_of(&arena, &key), flipped(&arena, head, at));
         struct fsck_lines lines = {0};
         struct tlog_fsck_report report = {0};
         CLEANUP(error_freep)
@@ -203,7 +155,7 @@ START_TEST(test_the_head_is_checked) {
             tlog_fsck(rig.store, rig.signer, &rig.options, fsck_line, &lines, &report);
         ck_assert_msg(err != NULL || report.problems > 0, "octet %zu of the head", at);
         found++;
-        set_raw(KV_META, key_of(&key), head);
+        set_raw(&rig, KV_META, key_of(&arena, &key), head);
     }
     ck_assert_uint_gt(found, 5);
     rig_fsck_is_clean(&rig, ENTRIES);
@@ -219,13 +171,6 @@ static bool keep_largest(void *ctx, uint64_t size, struct bytes v1, struct bytes
     return true;
 }
 
-static void put_checkpoint(uint64_t size, struct bytes v1, struct bytes c2sp) {
-    CLEANUP(store_round_freep) struct store_round *r = NULL;
-    ok(store_round_new(rig.store, &r));
-    store_round_checkpoint(r, size, v1, c2sp);
-    ok(store_round_commit(r));
-}
-
 START_TEST(test_checkpoints_are_checked) {
     static const uint64_t sizes[] = {0, ENTRIES};
     for (size_t i = 0; i < 2; i++) {
@@ -234,18 +179,18 @@ START_TEST(test_checkpoints_are_checked) {
         bool found = false;
         ok(store_get_checkpoint(rig.store, &arena, sizes[i], &found, &v1, &c2sp));
         ck_assert(found);
-        struct bytes good = get_raw(KV_META, key_of(&key));
-        put_checkpoint(sizes[i], flipped(v1, 3), c2sp);
+        struct bytes good = get_raw(&rig, &arena, KV_META, key_of(&arena, &key));
+        put_checkpoint(&rig, sizes[i], flipped(&arena, v1, 3), c2sp);
         finds("not that of its entries, or not by this log");
-        put_checkpoint(sizes[i], v1, flipped(c2sp, c2sp.len - 10));
+        put_checkpoint(&rig, sizes[i], v1, flipped(&arena, c2sp, c2sp.len - 10));
         finds("not that of its entries, or not by this log");
-        put_checkpoint(sizes[i], c2sp, c2sp);
+        put_checkpoint(&rig, sizes[i], c2sp, c2sp);
         finds("not that of its entries, or not by this log");
-        put_checkpoint(sizes[i], (struct bytes){0}, c2sp);
+        put_checkpoint(&rig, sizes[i], (struct bytes){0}, c2sp);
         finds("not that of its entries, or not by this log");
-        set_raw(KV_META, key_of(&key), (struct bytes){0});
+        set_raw(&rig, KV_META, key_of(&arena, &key), (struct bytes){0});
         finds("is missing");
-        set_raw(KV_META, key_of(&key), good);
+        set_raw(&rig, KV_META, key_of(&arena, &key), good);
         rig_fsck_is_clean(&rig, ENTRIES);
     }
 }
@@ -259,7 +204,7 @@ START_TEST(test_a_checkpoint_of_no_round_is_found) {
     bool taken = true;
     uint64_t size = ENTRIES;
     while (taken) ok(store_get_checkpoint(rig.store, &arena, --size, &taken, &v1, &c2sp));
-    put_checkpoint(size, BYTES_LIT("x"), BYTES_LIT("y"));
+    put_checkpoint(&rig, size, BYTES_LIT("x"), BYTES_LIT("y"));
     finds("checkpoints are stored for");
 }
 END_TEST
@@ -272,7 +217,7 @@ START_TEST(test_a_signed_checkpoint_of_another_tree_is_found) {
     ok(signer_put_checkpoint_v1(rig.signer, &v1, BYTES_LIT(RIG_ORIGIN), RIG_TREE_ID, ENTRIES,
                                 &other));
     ok(signer_put_checkpoint_c2sp(rig.signer, &c2sp, BYTES_LIT(RIG_ORIGIN), ENTRIES, &other));
-    put_checkpoint(ENTRIES, buf_bytes(&v1), buf_bytes(&c2sp));
+    put_checkpoint(&rig, ENTRIES, buf_bytes(&v1), buf_bytes(&c2sp));
     finds("the checkpoint of size 300 is not that of its entries");
 }
 END_TEST
@@ -301,8 +246,8 @@ START_TEST(test_missing_rows_of_indexes_and_edges_are_found) {
         struct bytes key = some_row(KV_EDGE, skip);
         finds_in_row(KV_EDGE, key, (struct bytes){0},
                      "rows that it should be found by are missing or differ");
-        struct bytes value = get_raw(KV_EDGE, key);
-        finds_in_row(KV_EDGE, key, flipped(value, value.len - 1), "differ");
+        struct bytes value = get_raw(&rig, &arena, KV_EDGE, key);
+        finds_in_row(KV_EDGE, key, flipped(&arena, value, value.len - 1), "differ");
     }
 }
 END_TEST
@@ -311,13 +256,13 @@ START_TEST(test_surplus_rows_are_found) {
     static const enum kv_family families[] = {KV_INDEX, KV_EDGE};
     for (size_t i = 0; i < 2; i++) {
         struct bytes key = some_row(families[i], 5);
-        struct bytes value = get_raw(families[i], key);
+        struct bytes value = get_raw(&rig, &arena, families[i], key);
         if (value.data == NULL) value = BYTES_LIT("");
-        struct bytes other = flipped(key, 5); /* of a term that the entry does not have */
-        set_raw(families[i], other, value);
+        struct bytes other = flipped(&arena, key, 5); /* of a term that the entry does not have */
+        set_raw(&rig, families[i], other, value);
         struct fsck_lines lines;
         ck_assert_uint_gt(rig_fsck(&rig, &lines).problems, 0);
-        set_raw(families[i], other, (struct bytes){0});
+        set_raw(&rig, families[i], other, (struct bytes){0});
         rig_fsck_is_clean(&rig, ENTRIES);
     }
 }

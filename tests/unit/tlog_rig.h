@@ -293,12 +293,15 @@ struct gate {
     const char *step;
     bool shut;
     bool reached;
+    unsigned hashed; /* rounds that were built so far */
 };
 static struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static inline void gate_step(void *ctx, const char *step) {
     struct gate *g = ctx;
     (void)pthread_mutex_lock(&g->lock);
+    if (strcmp(step, "hashed") == 0) g->hashed++;
+    (void)pthread_cond_broadcast(&g->changed);
     if (strcmp(step, g->step) == 0) {
         g->reached = true;
         (void)pthread_cond_broadcast(&g->changed);
@@ -313,6 +316,14 @@ static inline void gate_arm(struct rig *rig, const char *step) {
     gate.step = step;
     gate.shut = false;
     gate.reached = false;
+    gate.hashed = 0;
+}
+
+/* gate_await_built waits until `rounds` rounds were built since the gate was armed. */
+static inline void gate_await_built(unsigned rounds) {
+    (void)pthread_mutex_lock(&gate.lock);
+    while (gate.hashed < rounds) (void)pthread_cond_wait(&gate.changed, &gate.lock);
+    (void)pthread_mutex_unlock(&gate.lock);
 }
 
 static inline void gate_shut(void) {
@@ -404,6 +415,85 @@ static inline void check_receipt(struct rig *rig, const struct sub *sub) {
     check_note(bytes_of_cstr(sub->checkpoint), RIG_ORIGIN " - 42",
                signer_public(rig->signer, SIGNER_LOG_V1), s->tree_size, &s->root);
     check_stored(rig, sub);
+}
+
+/* --- what a start says */
+
+static inline void is_read_only(struct rig *rig, const char *because) {
+    char why[512];
+    struct sub *sub = sub_new(rig, 5000);
+    ck_assert_int_eq(tlog_state(rig->log), TLOG_READ_ONLY);
+    tlog_why(rig->log, why, sizeof why);
+    ck_assert_msg(strstr(why, because) != NULL, "%s", why);
+    fails(sub_try(sub), ERROR_FAILED_PRECONDITION, REASON_LOG_READ_ONLY);
+    sub_free(sub);
+}
+
+static inline void is_serving(struct rig *rig, uint64_t size) {
+    char why[512];
+    tlog_why(rig->log, why, sizeof why);
+    ck_assert_msg(tlog_state(rig->log) == TLOG_SERVING, "%s", why);
+    ck_assert_uint_eq(tlog_head(rig->log).size, size);
+}
+
+/* --- rows by hand */
+
+static inline struct bytes key_of(struct arena *arena, const struct store_key *key) {
+    struct buf out;
+    buf_init_arena(&out, arena, 256);
+    store_key_put(&out, key);
+    return buf_bytes(&out);
+}
+
+static inline struct bytes get_raw(struct rig *rig, struct arena *arena, enum kv_family family,
+                                   struct bytes key) {
+    bool found = false;
+    struct bytes value = {0};
+    ok(kv_get(store_kv(rig->store), NULL, family, key, arena, &found, &value));
+    ck_assert(found);
+    return value;
+}
+
+/* set_raw puts a row, or takes it away where `value` has no data. */
+static inline void set_raw(struct rig *rig, enum kv_family family, struct bytes key,
+                           struct bytes value) {
+    struct kv *kv = store_kv(rig->store);
+    struct kv_batch *b = kv_batch_new(kv);
+    if (value.data == NULL)
+        kv_batch_delete(kv, b, family, key);
+    else
+        kv_batch_put(kv, b, family, key, value);
+    ok(kv_write(kv, b));
+    kv_batch_free(kv, b);
+}
+
+static inline struct bytes flipped(struct arena *arena, struct bytes in, size_t at) {
+    struct bytes copy = arena_copy(arena, in);
+    ((uint8_t *)copy.data)[at] ^= 1;
+    return copy;
+}
+
+static inline struct store_entry entry_at(struct rig *rig, struct arena *arena, uint64_t index) {
+    struct store_entry e;
+    bool found = false;
+    ok(store_get_entry(rig->store, NULL, arena, index, &found, &e));
+    ck_assert(found);
+    return e;
+}
+
+static inline struct bytes entry_record(struct arena *arena, const struct store_entry *e) {
+    struct buf value;
+    buf_init_arena(&value, arena, 1 << 20);
+    store_entry_encode(&value, e);
+    return buf_bytes(&value);
+}
+
+static inline void put_checkpoint(struct rig *rig, uint64_t size, struct bytes v1,
+                                  struct bytes c2sp) {
+    CLEANUP(store_round_freep) struct store_round *r = NULL;
+    ok(store_round_new(rig->store, &r));
+    store_round_checkpoint(r, size, v1, c2sp);
+    ok(store_round_commit(r));
 }
 
 /* --- fsck */
