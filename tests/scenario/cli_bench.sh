@@ -22,7 +22,8 @@ expect 2 "$attest" bench submit --rate 0
 
 # 4 s at 100/s, one of them asleep: a fifth of the requests waited up to a second
 (sleep 2 && kill -STOP "$server_pid" && sleep 1 && kill -CONT "$server_pid") &
+pauser=$!
 expect 0 "$attest" bench gate --dry-run --rate 100 --duration 4s --connections 1 --streams 1 --json
 json 'd["p99Ms"]>700 and d["p90Ms"]>200'
 json 'd["achievedPerSecond"]<=105'
-wait
+wait "$pauser"
