@@ -77,6 +77,7 @@ static int run(struct server_options *options, int argc, char **argv) {
     if (err == NULL) err = server_open(options, &server);
     if (err != NULL) return report(err, exit_of(err));
     err = server_run(server, &failed);
+    if (failed && err != NULL) _exit(report(err, EXIT_OTHER)); /* as start_anew, but to the end */
     if (failed) return start_anew(argc, argv);
     server_free(server);
     return err == NULL ? EXIT_CLEAN : report(err, exit_of(err));

@@ -470,13 +470,16 @@ static struct error *start(struct server *s) {
     TRY(net_loop_on_signal(s->main, SIGTERM, on_signal, s));
     TRY(net_loop_on_signal(s->main, SIGINT, on_signal, s));
     TRY(net_loop_on_signal(s->main, SIGHUP, on_signal, s));
-    for (size_t i = 0; i < s->reactor_count; i++)
-        TRY(net_thread_start(s->reactors[i].loop, &s->reactors[i].thread));
+    /* Before any thread takes a connection (they wait in the backlog): what fails from there on
+     * would fail with calls in flight. */
+    TRY(instance_publish(s->instance, s->listen, s->ops));
     refresh_metrics(s);
     tokens_warn(s->tokens);
     s->tick.fn = on_tick;
     net_timer_start(s->main, &s->tick, TICK_MS);
-    return instance_publish(s->instance, s->listen, s->ops);
+    for (size_t i = 0; i < s->reactor_count; i++)
+        TRY(net_thread_start(s->reactors[i].loop, &s->reactors[i].thread));
+    return NULL;
 }
 
 static void stop_reactors(struct server *s) {
@@ -493,8 +496,11 @@ struct error *server_run(struct server *s, bool *out_failed) {
     (void)fprintf(stderr, "ready listen=%s ops=%s\n", s->listen, s->ops);
     notify("READY=1");
     net_loop_run(s->main);
-    *out_failed = s->failed;
-    if (s->failed) return NULL; /* nothing more is written: the process starts anew */
+    /* It may have failed since the last tick, with the calls that the drain waited for. */
+    *out_failed = s->failed || tlog_state(s->tlog) == TLOG_FAILED;
+    if (*out_failed && s->stopping)
+        return error_new(ERROR_UNAVAILABLE, "the log failed while the server was stopping");
+    if (*out_failed) return NULL; /* nothing more is written: the process starts anew */
     net_timer_stop(s->main, &s->tick);
     stop_reactors(s);
     tlog_drain(s->tlog);

@@ -26,8 +26,9 @@ MUST_USE struct error *server_check(const struct config *config);
 /* server_open opens the data directory and builds everything; nothing listens yet. */
 MUST_USE struct error *server_open(const struct server_options *options, struct server **out);
 
-/* server_run listens, publishes, says "ready", and returns when it was told to stop (NULL) or the
- * log failed (*out_failed: the process must start anew from what is stored). */
+/* server_run listens, publishes, says "ready", and returns when it was told to stop or the log
+ * failed (*out_failed: the process must end at once, with its threads, and start anew from what is
+ * stored; an error: it was told to stop too, and must not start anew). */
 MUST_USE struct error *server_run(struct server *s, bool *out_failed);
 
 void server_free(struct server *s);

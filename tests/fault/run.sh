@@ -11,7 +11,7 @@ echo "seed $SEED, $CYCLES cycles"
 passed=0
 failed=0
 log=$(mktemp)
-for case in ${*:-judge kill term two wal rollback anchor enospc eio}; do
+for case in ${*:-judge kill term two wal rollback anchor enospc eio term_eio}; do
     sh "tests/fault/$case.sh" >"$log" 2>&1
     code=$?
     cat "$log"
