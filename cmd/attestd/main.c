@@ -1,6 +1,7 @@
 /* attestd: provenance attestations under a transparency log, in one process. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -112,11 +113,14 @@ static int usage(FILE *out, int code) {
 }
 
 /* What this process writes is its owner's alone, and what it holds is in no core dump: a signature
- * of a round that failed must die with the process. */
+ * of a round that failed must die with the process. The limit alone does not keep a dump from a
+ * core_pattern that is a program; not being dumpable does, and it keeps other processes of the same
+ * user from reading keys out of this one's memory. */
 static void harden(void) {
     const struct rlimit none = {0, 0};
     (void)umask(0077);
-    (void)setrlimit(RLIMIT_CORE, &none); /* lowering a limit is always allowed */
+    (void)setrlimit(RLIMIT_CORE, &none);      /* lowering a limit is always allowed */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* cannot fail with this value */
 }
 
 int main(int argc, char **argv) {

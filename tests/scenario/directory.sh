@@ -149,4 +149,18 @@ expect 0 env CREDENTIALS_DIRECTORY="$work/creds" "$attestd" fsck --data "$work/p
 echo wrong >"$work/phrase"
 expect 3 "$attestd" serve --data "$work/p" --key-passphrase-file "$work/phrase"
 said err "keys do not open"
+
+# who is not dumpable is root's in /proc: no core dump and no debugger gets at keys and signatures
+if [ "$(id -u)" -eq 0 ]; then
+    mkdir "$work/nobody" && cp "$attestd" "$work/nobody/server" && chmod 755 "$work" "$work/nobody/server"
+    chown 65534:65534 "$work/nobody"
+    setpriv --reuid 65534 --regid 65534 --clear-groups env HOME="$work/nobody" \
+        XDG_STATE_HOME="$work/nobody" XDG_CONFIG_HOME="$work/nobody" "$work/nobody/server" serve \
+        --data "$work/nobody/data" --listen 127.0.0.1:0 --ops-listen 127.0.0.1:0 2>"$work/err" &
+    server_pid=$!
+    for _ in $(seq 200); do [ -e "$work/nobody/data/run.json" ] || sleep 0.05; done
+    [ "$(stat -c %u "/proc/$server_pid/mem")" -eq 65534 ] && fail "the server can be dumped"
+    kill "$server_pid" && wait "$server_pid"
+    server_pid=
+fi
 echo "directory: ok"
