@@ -11,6 +11,12 @@
 #include "file/file.h"
 #include "flags.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#define DUMPABLE 1 /* LeakSanitizer traces its own process */
+#else
+#define DUMPABLE 0
+#endif
+
 struct command {
     const char *name;
     const char *second; /* the second word, or NULL */
@@ -119,8 +125,8 @@ static int usage(FILE *out, int code) {
 static void harden(void) {
     const struct rlimit none = {0, 0};
     (void)umask(0077);
-    (void)setrlimit(RLIMIT_CORE, &none);      /* lowering a limit is always allowed */
-    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); /* cannot fail with this value */
+    (void)setrlimit(RLIMIT_CORE, &none);             /* lowering a limit is always allowed */
+    (void)prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0); /* cannot fail with these values */
 }
 
 int main(int argc, char **argv) {

@@ -134,7 +134,7 @@ static struct error *read_one(struct arena *arena, const struct store_entry *ent
                                        .octets_max = STORE_ENTRY_MAX_OCTETS};
     struct intoto_statement *st = arena_alloc(arena, sizeof *st);
     if (st == NULL) return error_nomem();
-    TRY(intoto_statement_parse(arena, entry->payload, &limits, st));
+    TRY(service_stored(intoto_statement_parse(arena, entry->payload, &limits, st), entry->index));
     TRY(hash_envelope(entry, envelope_hash));
     *item = (struct policy_evidence){
         .index = entry->index,

@@ -86,6 +86,10 @@ MUST_USE struct error *service_find_repeat(struct service *s, struct tlog_submis
 /* FAILED_PRECONDITION LOG_READ_ONLY or UNAVAILABLE unless writes are taken. */
 MUST_USE struct error *service_require_serving(struct service *s);
 
+/* What reading a stored statement gave: that it does not read back is not the caller's fault.
+ * Takes `err`. */
+MUST_USE struct error *service_stored(struct error *err, uint64_t index);
+
 /* What the tree of a text of `octets` may take: 13 times the text at worst (an array of digits). */
 static inline size_t service_tree_max(size_t octets) { return ((size_t)64 << 10) + 16 * octets; }
 

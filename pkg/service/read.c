@@ -31,6 +31,12 @@ static struct error *read_entry(struct service *s, struct arena *arena, uint64_t
     return NULL;
 }
 
+struct error *service_stored(struct error *err, uint64_t index) {
+    if (err == NULL || error_code(err) != ERROR_INVALID_ARGUMENT) return err;
+    return error_recode(err, ERROR_DATA_LOSS, "entry %llu does not read back",
+                        (unsigned long long)index);
+}
+
 /* Reads entry `index` without its predicate, and in memory of its own: what an answer takes must
  * not grow with the documents that others submitted. */
 static struct error *describe(struct service *s, struct arena *arena, uint64_t index, bool receipt,
@@ -42,11 +48,7 @@ static struct error *describe(struct service *s, struct arena *arena, uint64_t i
     arena_init(&whole, 2 * STORE_ENTRY_MAX_OCTETS);
     TRY(read_entry(s, &whole, index, &entry));
     struct service_attestation a = {.index = index, .logged_s = entry.integrated_s};
-    struct error *err = intoto_statement_head(arena, entry.payload, &limits, &a.statement);
-    if (err != NULL && error_code(err) == ERROR_INVALID_ARGUMENT) /* we wrote it: not their fault */
-        return error_recode(err, ERROR_DATA_LOSS, "entry %llu does not read back",
-                            (unsigned long long)index);
-    if (err != NULL) return err;
+    TRY(service_stored(intoto_statement_head(arena, entry.payload, &limits, &a.statement), index));
     if (receipt) TRY(service_receipt_stored(s, arena, &entry, &a.receipt));
     *out = a;
     return NULL;

@@ -104,7 +104,7 @@ static struct error *name_node(struct service *s, struct arena *arena, uint64_t 
     if (!found)
         return error_new(ERROR_DATA_LOSS, "entry %llu is indexed but not there",
                          (unsigned long long)index[0]);
-    TRY(intoto_statement_head(&whole, entry.payload, &limits, &st));
+    TRY(service_stored(intoto_statement_head(&whole, entry.payload, &limits, &st), index[0]));
     struct bytes name = arena_copy(arena, bytes_of_text(name_in(&st, node->digest)));
     if (name.data == NULL) return error_nomem();
     node->name = (struct text){(const char *)name.data, name.len};

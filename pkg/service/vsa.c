@@ -7,6 +7,7 @@
  */
 #include <stdlib.h>
 
+#include "base/assert.h"
 #include "codec/codec.h"
 #include "service/decide.h"
 
@@ -138,6 +139,15 @@ static struct error *resource_uri(struct arena *arena, const struct intoto_resou
     return NULL;
 }
 
+/* The digest that evidence was found by, and no other: any other in the question is the asker's
+ * word alone, and must not be signed as verified beside it. NULL: the question was not checked. */
+static const struct intoto_digest *decided_digest(const struct intoto_resource *subject) {
+    for (size_t i = 0; i < subject->digest_count; i++)
+        if (text_equal(subject->digests[i].algorithm, TEXT_LIT("sha256")))
+            return &subject->digests[i];
+    return NULL;
+}
+
 struct error *decide_put_vsa(struct service *s, const struct service_decide *req,
                              const struct policy_set *set, const struct decide_evidence *evidence,
                              struct bytes *out) {
@@ -145,8 +155,8 @@ struct error *decide_put_vsa(struct service *s, const struct service_decide *req
     struct buf payload;
     struct intoto_vsa vsa = {
         .subject_name = req->subject.name,
-        .subject_digests = req->subject.digests,
-        .subject_digest_count = req->subject.digest_count,
+        .subject_digests = decided_digest(&req->subject),
+        .subject_digest_count = 1,
         .verifier_id = text_of_cstr(s->verifier_id),
         .time_verified_ms = req->result.evaluated_ms,
         .passed = req->result.outcome.decision == POLICY_ALLOW,
@@ -154,6 +164,7 @@ struct error *decide_put_vsa(struct service *s, const struct service_decide *req
         .principal = req->principal->name,
         .method = req->principal->method,
     };
+    ASSERT(vsa.subject_digests != NULL); /* checked: a subject has a sha256 */
     TRY(resource_uri(req->arena, &req->subject, &vsa.resource_uri));
     TRY(print_text(req->arena, &vsa.policy_uri, s->origin, "policies", UINT64_MAX));
     TRY(hex_text(req->arena, policy_set_digest(set), &vsa.policy_sha256));

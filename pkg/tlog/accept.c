@@ -10,13 +10,8 @@
 #include "obs/obs.h"
 #include "tlog/internal.h"
 
-static struct error *refuse(const struct tlog *t) {
-    return error_new(ERROR_FAILED_PRECONDITION, "%s", t->why);
-}
-
 static struct error *check_head(struct tlog *t, uint64_t size, const struct sha256 *root) {
     TRY(log_check_tree(t));
-    if (t->state == TLOG_READ_ONLY) return refuse(t);
     if (t->head.size != size || !sha256_equal(&t->head.root, root))
         return error_new(ERROR_FAILED_PRECONDITION,
                          "the store has %" PRIu64 " entries with another size or root than given",
@@ -50,7 +45,8 @@ static struct error *accept(struct tlog *t, struct arena *arena, uint64_t size,
                          "both anchors are readable: there is nothing to accept");
     TRY(log_check_anchor(t, &inner));
     TRY(log_check_anchor(t, &outer));
-    if (t->state == TLOG_READ_ONLY) return refuse(t);
+    if (t->state == TLOG_READ_ONLY) /* the tree does not agree with itself, or with an anchor */
+        return error_new(ERROR_FAILED_PRECONDITION, "%s", t->why);
     if (checkpoint.len == 0)
         return error_new(ERROR_FAILED_PRECONDITION, "the log was never started");
     TRY(make(t, &inner, checkpoint));

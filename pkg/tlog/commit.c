@@ -41,6 +41,7 @@ struct error *anchor_both(struct tlog *t, const struct tlog_head *head, struct b
 }
 
 static struct error *make_durable(struct tlog *t, struct round *r) {
+    log_step(t, "committing");
     TRY(store_round_commit(r->batch));
     metric_set(METRIC_ANCHOR_LAG, r->slot_count);
     log_step(t, "committed");

@@ -91,20 +91,20 @@ struct error *tlog_submit(struct tlog *t, struct tlog_submission *sub) {
     return err;
 }
 
-/* take_from_queue moves a round's worth from the queue to `r`. The lock is held. */
+/* take_from_queue moves a round's worth from the queue, which is not empty, to `r`. The lock is
+ * held. */
 static void take_from_queue(struct tlog *t, struct round *r) {
-    struct tlog_submission *last = NULL;
-    size_t octets = 0;
-    uint32_t count = 0;
-    r->taken = t->queue_first;
-    while (t->queue_first != NULL && count < t->options.round_entries_max &&
+    struct tlog_submission *last = t->queue_first;
+    size_t octets = octets_of(last);
+    uint32_t count = 1;
+    r->taken = last;
+    while (last->next != NULL && count < t->options.round_entries_max &&
            octets < ROUND_MAX_OCTETS) {
-        last = t->queue_first;
+        last = last->next;
         octets += octets_of(last);
         count++;
-        t->queue_first = last->next;
     }
-    ASSERT(last != NULL);
+    t->queue_first = last->next;
     last->next = NULL;
     if (t->queue_first == NULL) t->queue_last = NULL;
     t->queue_count -= count;

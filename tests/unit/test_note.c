@@ -429,6 +429,27 @@ START_TEST(test_malformed_verifier_keys_are_refused) {
 }
 END_TEST
 
+START_TEST(test_a_verifier_key_of_a_bad_name_is_refused_though_its_hint_is_right) {
+    static const char *const names[] = {"a b", "a\xc2\xa0", "\xff", "a\n"};
+    struct bytes good;
+    CLEANUP(public_key_freep) struct public_key *key = NULL;
+    struct bytes vkey = load("c2sp-example.vkey");
+    ck_assert_ptr_null(note_vkey_parse(vkey, &good, &key));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct buf in;
+        struct bytes name;
+        struct public_key *read = NULL;
+        struct sha256 id = note_log_id_ed25519(bytes_of_cstr(names[i]), public_key_raw(key));
+        buf_init(&in, 256);
+        buf_printf(&in, "%s+%08x", names[i], note_hint(&id));
+        buf_put(&in, (struct bytes){vkey.data + good.len + 9, vkey.len - good.len - 9});
+        CLEANUP(error_freep) struct error *err = note_vkey_parse(buf_bytes(&in), &name, &read);
+        ck_assert_msg(err != NULL && read == NULL, "accepted \"%s\"", names[i]);
+        buf_done(&in);
+    }
+}
+END_TEST
+
 START_TEST(test_every_truncation_of_a_verifier_key_is_refused) {
     struct bytes whole = load("c2sp-example.vkey");
     for (size_t n = 0; n < whole.len; n++) {
@@ -497,6 +518,7 @@ static Suite *note_suite(void) {
     tcase_add_test(tc, test_malformed_checkpoints_are_refused);
     tcase_add_test(tc, test_every_truncation_of_a_checkpoint_is_refused);
     tcase_add_test(tc, test_malformed_verifier_keys_are_refused);
+    tcase_add_test(tc, test_a_verifier_key_of_a_bad_name_is_refused_though_its_hint_is_right);
     tcase_add_test(tc, test_every_truncation_of_a_verifier_key_is_refused);
     tcase_add_test(tc, test_survives_every_allocation_failure);
     suite_add_tcase(s, tc);

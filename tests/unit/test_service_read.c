@@ -286,6 +286,12 @@ START_TEST(test_page_tokens_are_authenticated_and_bound_to_their_query) {
         fails(service_list(rig.service, &ci, &arena, &q, &unused), ERROR_INVALID_ARGUMENT,
               REASON_PAGE_TOKEN_INVALID);
     }
+    memcpy(token, listed.next_page_token.data, len); /* and nothing behind it */
+    memcpy(token + len, "AAAA", 4);
+    q.page_token = (struct text){token, len + 4};
+    struct service_listed none;
+    fails(service_list(rig.service, &ci, &arena, &q, &none), ERROR_INVALID_ARGUMENT,
+          REASON_PAGE_TOKEN_INVALID);
     struct service_list others[4];
     for (size_t i = 0; i < 4; i++) {
         others[i] = q;
@@ -591,6 +597,71 @@ START_TEST(test_a_trace_ends_at_its_deadline) {
 }
 END_TEST
 
+START_TEST(test_pages_of_a_trace_are_of_one_tree_size) {
+    struct rig rig;
+    struct arena arena;
+    struct service_traced t;
+    fill(&rig);
+    arena_init(&arena, CALL_ARENA_MAX);
+    struct service_trace q = {
+        .digest = rig_node(&arena, 5), .direction = LINEAGE_UP, .page_size = 2};
+    ok(service_trace(rig.service, &ci, &arena, &q, &t));
+    ck_assert_uint_eq(t.tree_size, 17);
+    q.page_token = t.next_page_token;
+    (void)rig_attest(&rig, 70, 71);
+    ok(service_trace(rig.service, &ci, &arena, &q, &t));
+    ck_assert_uint_eq(t.tree_size, 17);
+    q.as_of = 18;
+    fails_field(service_trace(rig.service, &ci, &arena, &q, &t), "as_of_tree_size");
+    arena_done(&arena);
+    rig_done(&rig);
+}
+END_TEST
+
+/* Everything that reads, in one arena. */
+static struct error *read_all(struct rig *rig, struct arena *arena, struct text node) {
+    static const struct text kinds[] = {T("built-from")};
+    const struct service_get key = {.index = 3};
+    const struct service_list list = {.page_size = 3, .receipts = true};
+    const struct service_trace trace = {
+        .digest = node, .direction = LINEAGE_BOTH, .page_size = 2, .kinds = kinds, .kind_count = 1};
+    struct service_attestation a;
+    struct service_listed listed;
+    struct service_traced traced;
+    struct service_proof proof;
+    const struct service_entry *entries;
+    size_t count;
+    uint64_t size, from = 0;
+    TRY(service_get(rig->service, &ci, arena, &key, &a, &size));
+    TRY(service_list(rig->service, &ci, arena, &list, &listed));
+    TRY(service_watch_read(rig->service, &ci, arena, T(""), &from, 3, &listed));
+    TRY(service_trace(rig->service, &ci, arena, &trace, &traced));
+    TRY(service_entries(rig->service, &ci, arena, 0, 3, &entries, &count, &size));
+    return service_inclusion(rig->service, &ci, arena, 0, 0, &proof);
+}
+
+START_TEST(test_a_full_arena_is_an_error_at_every_point) {
+    struct rig rig;
+    struct arena names;
+    bool done = false;
+    fill(&rig);
+    arena_init(&names, 4096);
+    for (size_t max = 0; !done; max += 80) {
+        struct arena arena;
+        arena_init(&arena, max);
+        struct error *err = read_all(&rig, &arena, rig_node(&names, 5));
+        done = err == NULL;
+        error_free(err);
+        ck_assert_uint_lt(max, 1 << 18);
+        arena_done(&arena);
+        arena_done(&names);
+        arena_init(&names, 4096);
+    }
+    arena_done(&names);
+    rig_done(&rig);
+}
+END_TEST
+
 static Suite *service_read_suite(void) {
     Suite *s = suite_create("service_read");
     TCase *tc = tcase_create("read");
@@ -612,6 +683,8 @@ static Suite *service_read_suite(void) {
     tcase_add_test(tc, test_trace_up_down_as_of_and_by_kind);
     tcase_add_test(tc, test_trace_pages_show_each_edge_once);
     tcase_add_test(tc, test_a_trace_ends_at_its_deadline);
+    tcase_add_test(tc, test_pages_of_a_trace_are_of_one_tree_size);
+    tcase_add_test(tc, test_a_full_arena_is_an_error_at_every_point);
     suite_add_tcase(s, tc);
     return s;
 }
