@@ -281,6 +281,33 @@ static void expect_string(const struct json_value *root, const char *path, const
     ck_assert_msg(bytes_equal(got, bytes_of_cstr(want)), "%s: " BYTES_FMT, path, BYTES_ARG(got));
 }
 
+/* A digest that nothing vouched for must not be signed as verified beside the one that evidence was
+ * found by: whoever verifies by it would take another artifact for this one. */
+START_TEST(test_the_summary_names_no_digest_but_the_one_decided_by) {
+    static const char borrowed[] =
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    struct rig rig;
+    struct ask a;
+    struct bundle_verification v;
+    gate_init(&rig);
+    vouch(&rig, 1);
+    ask_init(&a, &ci, 1);
+    struct intoto_digest digests[] = {{T("sha512"), text_of_cstr(borrowed)},
+                                      a.req.subject.digests[0]};
+    a.req.subject.digests = digests;
+    a.req.subject.digest_count = 2;
+    ok(ask_run(&rig, &a));
+    ck_assert_int_eq(a.out.outcome.decision, POLICY_ALLOW);
+    rig_verify(&rig, &a.arena, a.out.receipt, &v);
+    ck_assert_uint_eq(v.statement.subject_count, 1);
+    ck_assert_uint_eq(v.statement.subjects[0].digest_count, 1);
+    ck_assert(text_equal(v.statement.subjects[0].digests[0].algorithm, T("sha256")));
+    ask_done(&a);
+    rig_done(&rig);
+}
+END_TEST
+
 START_TEST(test_a_decision_is_recorded_as_a_summary_that_verifies) {
     static const struct intoto_digest attributes[] = {{T("commit"), T("c0ffee")}};
     struct rig rig;
@@ -674,6 +701,7 @@ static Suite *service_gate_suite(void) {
     tcase_add_test(tc, test_malformed_questions);
     tcase_add_test(tc, test_no_answer_without_policies_or_from_a_log_with_gaps);
     tcase_add_test(tc, test_a_decision_that_cannot_be_logged_is_an_error_and_no_answer);
+    tcase_add_test(tc, test_the_summary_names_no_digest_but_the_one_decided_by);
     tcase_add_test(tc, test_a_decision_is_recorded_as_a_summary_that_verifies);
     tcase_add_test(tc, test_input_attestations_are_complete_and_can_be_recomputed);
     tcase_add_test(tc, test_a_deny_is_recorded_as_failed);
