@@ -186,6 +186,7 @@ static void *sequencer_main(void *arg) {
     struct tlog *t = arg;
     for (struct round *r = next_round(t); r != NULL; r = next_round(t)) {
         round_build(t, r);
+        log_step(t, "built");
         hand_over(t, r);
     }
     return NULL;

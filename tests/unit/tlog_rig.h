@@ -293,14 +293,14 @@ struct gate {
     const char *step;
     bool shut;
     bool reached;
-    unsigned hashed; /* rounds that were built so far */
+    unsigned built; /* rounds so far */
 };
 static struct gate gate = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static inline void gate_step(void *ctx, const char *step) {
     struct gate *g = ctx;
     (void)pthread_mutex_lock(&g->lock);
-    if (strcmp(step, "hashed") == 0) g->hashed++;
+    if (strcmp(step, "built") == 0) g->built++;
     (void)pthread_cond_broadcast(&g->changed);
     if (strcmp(step, g->step) == 0) {
         g->reached = true;
@@ -316,13 +316,13 @@ static inline void gate_arm(struct rig *rig, const char *step) {
     gate.step = step;
     gate.shut = false;
     gate.reached = false;
-    gate.hashed = 0;
+    gate.built = 0;
 }
 
 /* gate_await_built waits until `rounds` rounds were built since the gate was armed. */
 static inline void gate_await_built(unsigned rounds) {
     (void)pthread_mutex_lock(&gate.lock);
-    while (gate.hashed < rounds) (void)pthread_cond_wait(&gate.changed, &gate.lock);
+    while (gate.built < rounds) (void)pthread_cond_wait(&gate.changed, &gate.lock);
     (void)pthread_mutex_unlock(&gate.lock);
 }
 
