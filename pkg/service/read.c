@@ -234,6 +234,19 @@ void service_unwatch(struct service *s, struct tlog_watcher *w) {
 
 /* --- the log */
 
+/* The leaf of entry `index`, without the document that it is of: see describe. */
+static struct error *read_leaf(struct service *s, struct arena *arena, uint64_t index,
+                               struct service_entry *out) {
+    CLEANUP(arena_done) struct arena whole;
+    struct store_entry entry;
+    arena_init(&whole, 2 * STORE_ENTRY_MAX_OCTETS);
+    TRY(read_entry(s, &whole, index, &entry));
+    struct bytes leaf = arena_copy(arena, entry.leaf);
+    if (leaf.data == NULL) return error_nomem();
+    *out = (struct service_entry){.index = index, .leaf = leaf};
+    return NULL;
+}
+
 struct error *service_entries(struct service *s, const struct principal *p, struct arena *arena,
                               uint64_t start, uint64_t end, const struct service_entry **out,
                               size_t *out_count, uint64_t *out_tree_size) {
@@ -245,11 +258,7 @@ struct error *service_entries(struct service *s, const struct principal *p, stru
     if (end > head) return in_future(end, head);
     struct service_entry *entries = arena_alloc(arena, (size_t)(end - start + 1) * sizeof *entries);
     if (entries == NULL) return error_nomem();
-    for (uint64_t i = start; i < end; i++) {
-        struct store_entry entry;
-        TRY(read_entry(s, arena, i, &entry));
-        entries[i - start] = (struct service_entry){.index = i, .leaf = entry.leaf};
-    }
+    for (uint64_t i = start; i < end; i++) TRY(read_leaf(s, arena, i, &entries[i - start]));
     *out = entries;
     *out_count = (size_t)(end - start);
     *out_tree_size = head;

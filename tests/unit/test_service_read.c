@@ -386,6 +386,31 @@ END_TEST
 
 /* --- the log */
 
+/* What GetEntries takes must not grow with the documents that others submitted. */
+START_TEST(test_entries_of_large_documents_fit_into_a_call) {
+    enum { DOCUMENTS = 10, OCTETS = 2 << 20 };
+    struct rig rig;
+    struct arena arena;
+    const struct service_entry *entries;
+    size_t count;
+    uint64_t size;
+    char *json = alloc_zero(1, OCTETS);
+    rig_init(&rig);
+    rig_open(&rig);
+    memset(json, 'a', OCTETS - 1);
+    memcpy(json, "{\"x\":\"", 6);
+    memcpy(json + OCTETS - 3, "\"}", 2);
+    for (uint64_t i = 0; i < DOCUMENTS; i++) rig_document(&rig, i, TYPE, json);
+    arena_init(&arena, CALL_ARENA_MAX);
+    ok(service_entries(rig.service, &ci, &arena, 0, DOCUMENTS, &entries, &count, &size));
+    ck_assert_uint_eq(count, DOCUMENTS);
+    ck_assert_uint_lt(arena.used_bytes, 64 << 10);
+    arena_done(&arena);
+    alloc_free(json);
+    rig_done(&rig);
+}
+END_TEST
+
 START_TEST(test_entries_are_the_leaves_of_the_tree) {
     struct rig rig;
     struct arena arena;
@@ -678,6 +703,7 @@ static Suite *service_read_suite(void) {
     tcase_add_test(tc, test_watching_goes_on_where_it_was);
     tcase_add_test(tc, test_watchers_hear_of_rounds_until_they_are_removed);
     tcase_add_test(tc, test_entries_are_the_leaves_of_the_tree);
+    tcase_add_test(tc, test_entries_of_large_documents_fit_into_a_call);
     tcase_add_test(tc, test_proofs_hold_for_every_index_and_size);
     tcase_add_test(tc, test_an_empty_log_answers);
     tcase_add_test(tc, test_trace_up_down_as_of_and_by_kind);
