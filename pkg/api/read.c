@@ -103,6 +103,7 @@ static Attestd__V1__Node *make_node(struct api_maker *mk, const struct lineage_n
     if (n == NULL) return NULL;
     n->digest = api_make_text(mk, bytes_of_text(node->digest));
     n->name = api_make_text(mk, bytes_of_text(node->name));
+    n->kind = api_make_text(mk, bytes_of_cstr(lineage_node_kind_name(node->kind)));
     n->depth = node->depth;
     return n;
 }

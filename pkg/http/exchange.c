@@ -118,6 +118,18 @@ static bool route_has_path(const struct http_route *r, struct bytes path) {
     return r->prefix ? bytes_start_with(path, want) : bytes_equal(path, want);
 }
 
+/* is_best answers whether no other route has a longer path that fits: a resource of its own is not
+ * reached by the methods of the prefix that it lies under. */
+static bool is_best(const struct http_exchange *x, const struct http_route *r) {
+    const struct http_server *s = x->port->server;
+    if (!route_has_path(r, x->request.path)) return false;
+    for (size_t i = 0; i < s->route_count; i++) {
+        if (!route_has_path(&s->routes[i], x->request.path)) continue;
+        if (strlen(s->routes[i].path) > strlen(r->path)) return false;
+    }
+    return true;
+}
+
 /* find_route sets the handler; else the status to refuse with. SPEC rfc9110 9.1: "All
  * general-purpose servers MUST support the methods GET and HEAD." */
 static int find_route(struct http_exchange *x) {
@@ -127,7 +139,7 @@ static int find_route(struct http_exchange *x) {
     struct bytes method = x->head_method ? BYTES_LIT("GET") : x->request.method;
     for (size_t i = 0; i < s->route_count; i++) {
         const struct http_route *r = &s->routes[i];
-        if (!route_has_path(r, x->request.path)) continue;
+        if (!is_best(x, r)) continue;
         if (bytes_equal(method, bytes_of_cstr(r->method))) {
             x->handler = r->handler;
             return 0;
@@ -144,7 +156,7 @@ static struct bytes allowed_methods(struct http_exchange *x) {
     buf_init_arena(&b, &x->arena, 256);
     const struct http_server *s = x->port->server;
     for (size_t i = 0; i < s->route_count; i++) {
-        if (!route_has_path(&s->routes[i], x->request.path)) continue;
+        if (!is_best(x, &s->routes[i])) continue;
         if (b.len > 0) buf_put_cstr(&b, ", ");
         buf_put_cstr(&b, s->routes[i].method);
     }

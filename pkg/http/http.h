@@ -61,6 +61,7 @@ struct http_handler {
     void (*on_aborted)(void *ctx, struct http_exchange *x);
 };
 
+/* Of the routes that fit a path the longest decide, by their methods. */
 struct http_route {
     const char *method; /* "GET" serves HEAD too */
     const char *path;

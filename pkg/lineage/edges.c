@@ -29,6 +29,19 @@ const char *lineage_kind_name(enum lineage_kind kind) {
     return "";
 }
 
+const char *lineage_node_kind_name(enum lineage_node_kind kind) {
+    switch (kind) {
+        case LINEAGE_NODE_UNSET:
+            break;
+#define NODE_KIND_NAME(e, name)                                                                    \
+    case LINEAGE_NODE_##e:                                                                         \
+        return name;
+            LINEAGE_NODE_TABLE(NODE_KIND_NAME)
+#undef NODE_KIND_NAME
+    }
+    return "";
+}
+
 enum lineage_kind lineage_kind_from_name(struct bytes name) {
 #define KIND_FROM(e, text, octet)                                                                  \
     if (bytes_equal(name, BYTES_LIT(text))) return LINEAGE_##e;

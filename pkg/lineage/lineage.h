@@ -106,10 +106,30 @@ struct lineage_query {
     void *stop_ctx;
 };
 
+/* What a node is, as the shown edges at it tell. Where they differ the later of this table counts.
+ */
+#define LINEAGE_NODE_TABLE(X)                                                                      \
+    X(MATERIAL, "material")       /* something was built from it */                                \
+    X(ARTIFACT, "artifact")       /* it was built, or no edge tells */                             \
+    X(FILE, "file")               /* a model contains it */                                        \
+    X(DATASET, "dataset")         /* a model was trained on it */                                  \
+    X(MODEL, "model")             /* it contains files, was trained, or a model derives from it */ \
+    X(ATTESTATION, "attestation") /* it describes another */
+
+enum lineage_node_kind {
+    LINEAGE_NODE_UNSET = 0,
+#define LINEAGE_NODE_ENUM(e, name) LINEAGE_NODE_##e,
+    LINEAGE_NODE_TABLE(LINEAGE_NODE_ENUM)
+#undef LINEAGE_NODE_ENUM
+};
+
+const char *lineage_node_kind_name(enum lineage_node_kind kind); /* "" for unknown */
+
 struct lineage_node {
     struct text digest;
     struct text name;
-    uint32_t depth; /* fewest edges from the start */
+    uint32_t depth;              /* fewest edges from the start */
+    enum lineage_node_kind kind; /* never unset in a result */
 };
 
 struct lineage_result_edge {

@@ -197,6 +197,32 @@ static struct error *drop_repeated(struct walk *w) {
     return NULL;
 }
 
+/* What an edge tells of its two ends; unset: nothing. */
+static const struct {
+    enum lineage_node_kind from, to;
+} ends[] = {
+    [LINEAGE_BUILT_FROM] = {LINEAGE_NODE_ARTIFACT, LINEAGE_NODE_MATERIAL},
+    [LINEAGE_CONTAINS] = {LINEAGE_NODE_MODEL, LINEAGE_NODE_FILE},
+    [LINEAGE_DERIVED_AS] = {LINEAGE_NODE_MODEL, LINEAGE_NODE_MODEL},
+    [LINEAGE_TRAINED_ON] = {LINEAGE_NODE_MODEL, LINEAGE_NODE_DATASET},
+    [LINEAGE_DESCRIBED_BY] = {LINEAGE_NODE_UNSET, LINEAGE_NODE_ATTESTATION},
+};
+
+static void set_kind(struct lineage_node *node, enum lineage_node_kind kind) {
+    if (kind > node->kind) node->kind = kind;
+}
+
+static void tell_kinds(struct walk *w) {
+    for (size_t i = 0; i < w->edge_count; i++) {
+        const struct lineage_result_edge *e = &w->edges[i];
+        if ((size_t)e->kind >= sizeof ends / sizeof *ends) continue;
+        set_kind(&w->nodes[e->from_node], ends[e->kind].from);
+        set_kind(&w->nodes[e->to_node], ends[e->kind].to);
+    }
+    for (size_t i = 0; i < w->node_count; i++)
+        if (w->nodes[i].kind == LINEAGE_NODE_UNSET) w->nodes[i].kind = LINEAGE_NODE_ARTIFACT;
+}
+
 static struct error *check_query(const struct lineage_query *q) {
     if (q->direction == LINEAGE_DIRECTION_UNSET)
         return error_field_new("direction", "direction: one of UP, DOWN and BOTH is needed");
@@ -230,6 +256,7 @@ struct error *lineage_trace(struct arena *arena, const struct lineage_source *sr
         w.edges[i].from = w.nodes[w.edges[i].from_node].digest;
         w.edges[i].to = w.nodes[w.edges[i].to_node].digest;
     }
+    tell_kinds(&w);
     *out = (struct lineage_result){.nodes = w.nodes,
                                    .node_count = w.node_count,
                                    .edges = w.edges,

@@ -31,8 +31,8 @@ static unsigned take_group(struct reader *r) {
 
 /* take_index takes "x001/x234/067", which must be below `max`. */
 static uint64_t take_index(struct reader *r, uint64_t max) {
-    /* SPEC c2sp tlog-tiles: "<N> is the index of the tile within the level. It MUST be a
-     * non-negative integer encoded into zero-padded 3-digit path elements. All but the last path
+    /* SPEC c2sp-tlog-tiles Merkle Tree: "<N> is the index of the tile within the level. It MUST be
+     * a non-negative integer encoded into zero-padded 3-digit path elements. All but the last path
      * element MUST begin with an x." */
     uint64_t index = 0;
     bool more = true;
@@ -60,8 +60,8 @@ static unsigned take_level(struct reader *r, bool *entries) {
 }
 
 static unsigned take_width(struct reader *r) {
-    /* SPEC c2sp tlog-tiles: "<W> is the width of the tile, in number of hashes, MUST be a decimal
-     * ASCII integer between 1 and 255, with no additional leading zeroes." */
+    /* SPEC c2sp-tlog-tiles Merkle Tree: "<W> is the width of the tile, in number of hashes, MUST be
+     * a decimal ASCII integer between 1 and 255, with no additional leading zeroes." */
     uint64_t width = 0;
     reader_expect(r, BYTES_LIT(".p/"), "tile width");
     struct bytes digits = reader_take(r, r->rest.len, "tile width");

@@ -33,12 +33,12 @@ struct error *checkpoint_parse(struct bytes text, bool allow_extensions, struct 
     cp.size = reader_u64_line(&r, "tree size");
     struct bytes root = reader_line(&r, "root hash");
     while (allow_extensions && r.failed == NULL && r.rest.len > 0) {
-        /* SPEC c2sp tlog-checkpoint: "Extension lines, if any, MUST be non-empty." */
+        /* SPEC c2sp-tlog-checkpoint Note text: "Extension lines, if any, MUST be non-empty." */
         if (reader_line(&r, "extension line").len == 0) reader_fail(&r, "extension line");
     }
     TRY(reader_finish(&r, "checkpoint"));
-    /* SPEC c2sp tlog-checkpoint: "The origin MUST be non-empty, and it SHOULD be a schema-less
-     * URL" */
+    /* SPEC c2sp-tlog-checkpoint Note text: "The origin MUST be non-empty, and it SHOULD be a
+     * schema-less URL" */
     if (cp.origin.len == 0) return error_new(ERROR_INVALID_ARGUMENT, "checkpoint: empty origin");
     TRY(decode_root(root, &cp.root));
 

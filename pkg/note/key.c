@@ -19,8 +19,8 @@ static const uint8_t ed25519_spki_prefix[12] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x
                                                 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
 
 struct sha256 note_log_id_ed25519(struct bytes name, struct bytes public_raw32) {
-    /* SPEC c2sp signed-note: "key ID = SHA-256(key name || 0x0A || 0x01 || 32-byte Ed25519 public
-     * key)[:4]" */
+    /* SPEC c2sp-signed-note Ed25519 signatures: "key ID = SHA-256(key name || 0x0A || 0x01 ||
+     * 32-byte Ed25519 public key)[:4]" */
     struct sha256_ctx ctx;
     sha256_init(&ctx);
     sha256_update(&ctx, name);
@@ -51,9 +51,9 @@ struct error *note_verify(const struct note *note, struct bytes name, const stru
     bool valid = false;
     for (size_t i = 0; i < note->signature_count; i++) {
         const struct note_signature *s = &note->signatures[i];
-        /* SPEC c2sp signed-note: "Verifiers MUST ignore signatures from unknown keys, even if they
-         * share a name or ID (but not both) with a known key. If the key name and ID match a known
-         * key, verifiers MUST verify the signature." */
+        /* SPEC c2sp-signed-note Signatures: "Verifiers MUST ignore signatures from unknown keys,
+         * even if they share a name or ID (but not both) with a known key. If the key name and ID
+         * match a known key, verifiers MUST verify the signature." */
         if (s->key_hint != hint || !bytes_equal(s->name, name)) continue;
         TRY(public_key_verify(key, note->text, s->sig, &valid));
         if (!valid) break;

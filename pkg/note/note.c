@@ -36,8 +36,8 @@ static bool starts_with_space(struct bytes in) {
 }
 
 bool note_name_is_valid(struct bytes name) {
-    /* SPEC c2sp signed-note: "Key names MUST be non-empty and MUST NOT contain any Unicode spaces
-     * or plus (U+002B) characters." */
+    /* SPEC c2sp-signed-note Format: "Key names MUST be non-empty and MUST NOT contain any Unicode
+     * spaces or plus (U+002B) characters." */
     if (name.len == 0 || !bytes_are_utf8(name)) return false;
     for (size_t i = 0; i < name.len; i++) {
         if (name.data[i] <= ' ' || name.data[i] == '+') return false;
@@ -50,8 +50,8 @@ bool note_name_is_valid(struct bytes name) {
 static struct error *check_octets(struct bytes in) {
     if (in.len > NOTE_OCTETS_MAX)
         return error_new(ERROR_INVALID_ARGUMENT, "note: over %zu octets", NOTE_OCTETS_MAX);
-    /* SPEC c2sp signed-note: "Signed notes MUST be valid UTF-8 and MUST NOT contain any ASCII
-     * control characters (those below U+0020) other than newline." */
+    /* SPEC c2sp-signed-note Format: "Signed notes MUST be valid UTF-8 and MUST NOT contain any
+     * ASCII control characters (those below U+0020) other than newline." */
     if (!bytes_are_utf8(in)) return error_new(ERROR_INVALID_ARGUMENT, "note: not UTF-8");
     for (size_t i = 0; i < in.len; i++) {
         if (in.data[i] < ' ' && in.data[i] != '\n')
@@ -62,8 +62,8 @@ static struct error *check_octets(struct bytes in) {
 
 /* split cuts `in` at its last blank line: the text keeps its newline, the lines follow. */
 static struct error *split(struct bytes in, struct bytes *out_text, struct bytes *out_lines) {
-    /* SPEC c2sp signed-note: "The note text MAY contain empty lines; the text is separated from
-     * the signatures by the last empty line in the note." */
+    /* SPEC c2sp-signed-note Format: "The note text MAY contain empty lines; the text is separated
+     * from the signatures by the last empty line in the note." */
     for (size_t i = in.len; i >= 2; i--) {
         if (in.data[i - 1] != '\n' || in.data[i - 2] != '\n') continue;
         *out_text = (struct bytes){in.data, i - 1};
@@ -105,7 +105,7 @@ struct error *note_parse(struct arena *arena, struct bytes in, struct note *out)
     while (r.rest.len > 0) {
         struct bytes line = reader_line(&r, "newline after a signature");
         if (r.failed != NULL) break;
-        /* SPEC c2sp signed-note: "Verifiers SHOULD apply a maximum limit to the number of
+        /* SPEC c2sp-signed-note Format: "Verifiers SHOULD apply a maximum limit to the number of
          * signatures in a note [...], but MUST accept at least up to 16 signatures." */
         if (note.signature_count == NOTE_SIGNATURES_MAX)
             return error_new(ERROR_INVALID_ARGUMENT, "note: over %d signatures",

@@ -61,6 +61,10 @@ static void on_request(void *ctx, struct http_exchange *x) {
     struct dialect d = dialect_of(x);
     const struct rpc_method *m = find_method(s, http_request(x)->path);
     bool stream = m != NULL && (m->server_streaming || m->client_streaming);
+    if (m == NULL && d.protocol == RPC_PROTOCOL_UNSET) { /* no type would make it answer */
+        http_reply(x, 404, "text/plain; charset=utf-8", BYTES_LIT("not found\n"));
+        return;
+    }
     if (d.protocol == RPC_PROTOCOL_UNSET || (stream && d.protocol == RPC_CONNECT_UNARY)) {
         respond_unsupported(x);
         return;

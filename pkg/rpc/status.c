@@ -44,11 +44,22 @@ static uint32_t retry_ms_of(enum reason reason) {
     }
 }
 
+/* put_text says what was wrong with the request, and in which field where there is one: readers of
+ * the message alone would ask what "is missing". */
+static void put_text(const struct error *err, char *out, size_t size) {
+    const char *field = error_field(err);
+    size_t len = strlen(field);
+    error_text(err, out, size);
+    if (len == 0 || strncmp(out, field, len) == 0 || len + 2 >= size) return;
+    (void)snprintf(out, size, "%s: ", field);
+    error_text(err, out + len + 2, size - len - 2);
+}
+
 void rpc_status_public(const struct error *err, const char *request_id, struct rpc_status *out) {
     *out = (struct rpc_status){.code = error_code(err)};
     enum reason reason = error_reason(err);
     if (is_clients_fault(out->code)) {
-        error_text(err, out->message, sizeof out->message);
+        put_text(err, out->message, sizeof out->message);
     } else if (reason != REASON_NONE) {
         (void)snprintf(out->message, sizeof out->message, "%s (request %s)", reason_todo(reason),
                        request_id);

@@ -250,24 +250,33 @@ static struct error *run_on_snapshot(struct fsck *f) {
     return err;
 }
 
+static struct error *run_with_workers(struct fsck *f) {
+    struct tlog *t = f->log;
+    TRY(pool_init(&t->pool, t->options.workers));
+    struct error *err = run_on_snapshot(f);
+    pool_done(&t->pool);
+    return err;
+}
+
+static void free_fsck(struct fsck **f) {
+    if (*f != NULL) alloc_free((*f)->entries);
+    alloc_free(*f);
+}
+
 struct error *tlog_fsck(struct store *store, const struct signer *signer,
                         const struct tlog_options *options,
                         void (*say)(void *ctx, bool problem, const char *line), void *ctx,
                         struct tlog_fsck_report *out) {
-    struct tlog t;
-    struct fsck *f = alloc_zero(1, sizeof *f);
-    struct fsck_entry *entries = alloc_zero(CHUNK, sizeof *entries);
-    struct error *err = log_base_init(&t, store, signer, options);
-    if (err == NULL && (f == NULL || entries == NULL)) err = error_nomem();
-    if (err == NULL) err = pool_init(&t.pool, t.options.workers);
-    if (err == NULL) {
-        *f = (struct fsck){.log = &t, .say = say, .ctx = ctx, .entries = entries};
-        err = run_on_snapshot(f);
-        if (err == NULL) *out = f->report;
-        pool_done(&t.pool);
-    }
-    log_base_done(&t);
-    alloc_free(entries);
-    alloc_free(f);
-    return err;
+    CLEANUP(log_base_done) struct tlog t = {.store = store};
+    CLEANUP(free_fsck) struct fsck *f = alloc_zero(1, sizeof *f);
+    TRY(log_base_init(&t, store, signer, options));
+    if (f == NULL) return error_nomem();
+    f->entries = alloc_zero(CHUNK, sizeof *f->entries);
+    if (f->entries == NULL) return error_nomem();
+    f->log = &t;
+    f->say = say;
+    f->ctx = ctx;
+    TRY(run_with_workers(f));
+    *out = f->report;
+    return NULL;
 }

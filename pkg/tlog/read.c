@@ -116,8 +116,8 @@ struct error *tlog_consistency(struct tlog *t, uint64_t old_size, uint64_t new_s
 struct error *tlog_tile(struct tlog *t, struct arena *arena, const struct merkle_tile *tile,
                         bool *found, struct bytes *out) {
     struct tlog_head head = tlog_head(t);
-    /* SPEC c2sp tlog-tiles: "Logs MUST serve partial tiles corresponding to tree sizes for which a
-     * checkpoint was produced": every width up to today's is one. */
+    /* SPEC c2sp-tlog-tiles Partial tiles: "Logs MUST serve partial tiles corresponding to tree
+     * sizes for which a checkpoint was produced": every width up to today's is one. */
     if (tile->width == 0 || tile->width > merkle_tile_width(tile->level, tile->index, head.size)) {
         *found = false;
         return NULL;

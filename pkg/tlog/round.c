@@ -189,8 +189,8 @@ static struct error *check_prefix(const struct tlog *t, struct round *r) {
     struct merkle_source src = growth_source(&r->growth);
     struct merkle_proof proof;
     TRY(merkle_prove_consistency(&src, r->growth.before.size, r->after.size, &proof));
-    /* SPEC c2sp tlog-checkpoint: "A log MUST not sign any checkpoint which is inconsistent with any
-     * checkpoint it previously signed." */
+    /* SPEC c2sp-tlog-checkpoint Signatures: "A log MUST not sign any checkpoint which is
+     * inconsistent with any checkpoint it previously signed." */
     if (!merkle_verify_consistency(r->growth.before.size, r->after.size, proof.hashes, proof.count,
                                    &t->root, &r->after.root))
         return error_new(ERROR_DATA_LOSS,

@@ -287,6 +287,6 @@ void tlog_unwatch(struct tlog *t, struct tlog_watcher *w) {
     while (t->notifying) ASSERT(pthread_cond_wait(&t->quiet, &t->lock) == 0);
     struct tlog_watcher **at = &t->watchers;
     while (*at != NULL && *at != w) at = &(*at)->next;
-    if (*at == w) *at = w->next;
+    if (*at != NULL) *at = w->next;
     log_unlock(t);
 }

@@ -78,7 +78,7 @@ static struct error *entry_leaf(struct store *store, struct arena *arena, uint64
 
 static struct error *hash_entry(struct store *store, uint64_t index, struct sha256 *out) {
     struct arena arena;
-    struct bytes leaf;
+    struct bytes leaf = {0};
     arena_init(&arena, ENTRY_ARENA_OCTETS);
     struct error *err = entry_leaf(store, &arena, index, &leaf);
     if (err == NULL) *out = merkle_leaf_hash(leaf);
@@ -237,14 +237,14 @@ struct error *tree_prefix(struct tree *t, uint64_t old_size, const struct sha256
 
 static struct error *put_entry(struct tree *t, struct buf *out, uint64_t index) {
     struct arena arena;
-    struct bytes leaf;
+    struct bytes leaf = {0};
     arena_init(&arena, ENTRY_ARENA_OCTETS);
     struct error *err = entry_leaf(t->store, &arena, index, &leaf);
     if (err == NULL && leaf.len > ENTRY_MAX_OCTETS)
         err = error_new(ERROR_DATA_LOSS, "entry %ju is too long for a bundle", (uintmax_t)index);
     if (err == NULL) {
-        /* SPEC c2sp tlog-tiles: "Entry bundles are sequences of big-endian uint16 length-prefixed
-         * log entries." */
+        /* SPEC c2sp-tlog-tiles Log entries: "Entry bundles are sequences of big-endian uint16
+         * length-prefixed log entries." */
         buf_put_u16be(out, (uint16_t)leaf.len);
         buf_put(out, leaf);
     }

@@ -149,10 +149,11 @@ static const struct http_handler empty = {.on_request = on_empty};
 static const struct http_handler refuse = {.on_request = on_refuse};
 static const struct http_handler keep = {.on_request = on_keep, .on_aborted = on_keep_aborted};
 static const struct http_route routes[] = {
-    {"POST", "/echo", false, &echo},     {"GET", "/big", false, &big},
-    {"GET", "/hello", false, &hello},    {"GET", "/empty", false, &empty},
-    {"POST", "/refuse", false, &refuse}, {"POST", "/keep", false, &keep},
-    {"GET", "/tile/", true, &hello},
+    {"POST", "/echo", false, &echo},      {"GET", "/big", false, &big},
+    {"GET", "/hello", false, &hello},     {"GET", "/empty", false, &empty},
+    {"POST", "/refuse", false, &refuse},  {"POST", "/keep", false, &keep},
+    {"GET", "/tile/", true, &hello},      {"POST", "/under/", true, &hello},
+    {"GET", "/under/one", false, &hello},
 };
 
 /* --- the world of a test: a server and clients on one loop */

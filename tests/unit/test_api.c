@@ -601,6 +601,8 @@ START_TEST(test_trace_goes_both_ways) {
     (void)ask(&w, ATTEST, provenance);
     const char *up = ask(&w, TRACE, "{\"digest\":\"sha256:" SHA_A "\",\"direction\":\"UP\"}");
     ck_assert_uint_eq(length_at(&w, up, "nodes"), 2);
+    ck_assert_str_eq(at(&w, up, "nodes.0.kind"), "artifact");
+    ck_assert_str_eq(at(&w, up, "nodes.1.kind"), "material");
     ck_assert_str_eq(at(&w, up, "edges.0.kind"), "built-from");
     ck_assert_str_eq(at(&w, up, "edges.0.assurance"), "declared");
     ck_assert_str_eq(at(&w, up, "edges.0.toDigest"), "sha256:" SHA_B);

@@ -19,6 +19,7 @@ START_TEST(test_h2_serves_routes_with_bodies_and_trailers) {
         {"GET", "/hello", 200},    {"HEAD", "/hello", 200},    {"GET", "/empty", 204},
         {"GET", "/tile/0/1", 200}, {"GET", "/none", 404},      {"POST", "/hello", 405},
         {"GET", "/echo", 405},     {"DELETE", "/tile/x", 405}, {"GET", "/hello/", 404},
+        {"POST", "/under/x", 200}, {"GET", "/under/one", 200}, {"POST", "/under/one", 405},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct call c = {.w = &w};

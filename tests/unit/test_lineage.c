@@ -320,6 +320,44 @@ START_TEST(test_diamond) {
 }
 END_TEST
 
+static void expect_kinds(struct graph *g, const struct lineage_query *q, const char *want) {
+    struct lineage_source src = {graph_edges, g};
+    struct lineage_result r;
+    struct arena arena;
+    struct buf b;
+    arena_init(&arena, ARENA_MAX);
+    buf_init(&b, 1 << 16);
+    ck_assert_ptr_null(lineage_trace(&arena, &src, q, &r));
+    for (size_t i = 0; i < r.node_count; i++)
+        buf_printf(&b, BYTES_FMT ":%s ", BYTES_ARG(r.nodes[i].digest),
+                   lineage_node_kind_name(r.nodes[i].kind));
+    ck_assert_msg(bytes_equal(buf_bytes(&b), bytes_of_cstr(want)), "\n%.*s\n%s", (int)b.len,
+                  (const char *)b.data, want);
+    buf_done(&b);
+    arena_done(&arena);
+}
+
+/* m was derived from n and trained on d; it contains f; s describes it; an image i was built from m
+ * and from c, and c from b. */
+START_TEST(test_nodes_are_what_their_edges_tell) {
+    static const struct graph_edge edges[] = {
+        {"i", "m", 0, LINEAGE_BUILT_FROM}, {"i", "c", 0, LINEAGE_BUILT_FROM},
+        {"m", "n", 1, LINEAGE_DERIVED_AS}, {"m", "d", 1, LINEAGE_TRAINED_ON},
+        {"m", "f", 2, LINEAGE_CONTAINS},   {"m", "s", 3, LINEAGE_DESCRIBED_BY},
+        {"c", "b", 4, LINEAGE_BUILT_FROM},
+    };
+    struct graph g = {edges, sizeof edges / sizeof *edges, 0, false};
+    struct lineage_query q = query_of("i", LINEAGE_UP, 5);
+    expect_kinds(
+        &g, &q, "i:artifact m:model c:artifact n:model d:dataset f:file s:attestation b:material ");
+    q = query_of("d", LINEAGE_DOWN, 5);
+    expect_kinds(&g, &q, "d:dataset m:model i:artifact ");
+    q = query_of("z", LINEAGE_UP, 5);
+    expect_kinds(&g, &q, "z:artifact ");
+    ck_assert_str_eq(lineage_node_kind_name(LINEAGE_NODE_UNSET), "");
+}
+END_TEST
+
 START_TEST(test_both_ways_is_ancestors_and_descendants_but_no_siblings) {
     struct graph g = {diamond, 5, 0, false};
     struct lineage_query q = query_of("b", LINEAGE_BOTH, 5);
@@ -587,6 +625,7 @@ static Suite *lineage_suite(void) {
     tcase_add_test(tc, test_too_many_edges_are_refused_and_never_cut);
     tcase_add_test(tc, test_names_of_kinds_and_nodes);
     tcase_add_test(tc, test_diamond);
+    tcase_add_test(tc, test_nodes_are_what_their_edges_tell);
     tcase_add_test(tc, test_both_ways_is_ancestors_and_descendants_but_no_siblings);
     tcase_add_test(tc, test_cycles_end);
     tcase_add_test(tc, test_depth_bounds_and_says_so);

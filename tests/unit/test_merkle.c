@@ -118,6 +118,7 @@ static struct error *sparse_node(void *ctx, unsigned level, uint64_t index, stru
     return NULL;
 }
 
+/* SPEC rfc6962 2.1 */
 START_TEST(test_hashes_are_those_of_the_rfc) {
     struct sha256 want;
     ck_assert(
@@ -283,6 +284,7 @@ static void refused_inclusion(uint64_t i, uint64_t n, struct sha256 leaf, struct
     }
 }
 
+/* SPEC rfc9162 2.1.3.2 */
 START_TEST(test_wrong_inclusion_proofs_are_refused) {
     static const uint64_t sizes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 33};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
@@ -318,6 +320,7 @@ static void refused_consistency(uint64_t m, uint64_t n, struct merkle_proof *p,
     }
 }
 
+/* SPEC rfc9162 2.1.4.2 */
 START_TEST(test_wrong_consistency_proofs_are_refused) {
     static const uint64_t sizes[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 33};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
@@ -574,6 +577,7 @@ static const char *const bad_tiles[] = {
     "0/x018/x446/x744/x073/x709/x551/616",
 };
 
+/* SPEC c2sp-tlog-tiles Merkle Tree */
 START_TEST(test_other_tile_paths_are_refused) {
     for (size_t i = 0; i < sizeof bad_tiles / sizeof *bad_tiles; i++) {
         struct merkle_tile got = {.level = 42};

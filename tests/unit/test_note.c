@@ -58,6 +58,7 @@ static const struct {
     {"go-two.note", "go-enoch.vkey", BYTES_LIT("EnochRoot"), 2},
 };
 
+/* SPEC c2sp-signed-note Ed25519 signatures */
 START_TEST(test_notes_of_others_verify) {
     for (size_t i = 0; i < sizeof ed25519_notes / sizeof *ed25519_notes; i++) {
         struct bytes name;
@@ -204,6 +205,7 @@ static const struct {
     {"line between", BYTES_LIT("t\n\n" LINE "x\n" LINE)},
 };
 
+/* SPEC c2sp-signed-note Format */
 START_TEST(test_malformed_notes_are_refused) {
     for (size_t i = 0; i < sizeof bad_notes / sizeof *bad_notes; i++) {
         struct note note = {.signature_count = 42};
@@ -305,6 +307,7 @@ START_TEST(test_a_bad_signature_of_a_known_key_spoils_a_good_one) {
 }
 END_TEST
 
+/* SPEC c2sp-signed-note Signatures */
 START_TEST(test_unknown_signatures_are_ignored) {
     struct bytes name;
     CLEANUP(public_key_freep) struct public_key *key = NULL;
@@ -373,6 +376,7 @@ static const struct {
     {"empty line between", BYTES_LIT(BODY "x\n\ny\n")},
 };
 
+/* SPEC c2sp-tlog-checkpoint Note text */
 START_TEST(test_malformed_checkpoints_are_refused) {
     for (size_t i = 0; i < sizeof bad_checkpoints / sizeof *bad_checkpoints; i++) {
         struct checkpoint cp = {.size = 7};

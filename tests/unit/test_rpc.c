@@ -203,6 +203,22 @@ static const struct {
     {"application/connect+json", 415},
 };
 
+/* What no content type would make answer is not there, whatever was sent. */
+START_TEST(test_an_unknown_path_is_not_found_in_any_type) {
+    static const char *const any[] = {"text/plain", "", "application/json"};
+    struct rpc_world w = {0};
+    rpc_world_open(&w);
+    for (size_t i = 0; i < sizeof any / sizeof *any; i++) {
+        struct raw r = {.w = &w, .path = "/nowhere", .body = BYTES_LIT("{}")};
+        raw_add(&r, "content-type", any[i]);
+        raw_call(&r);
+        ck_assert_msg(r.status == 404, "%s: %d", any[i], r.status);
+        buf_done(&r.data);
+    }
+    rpc_world_close(&w);
+}
+END_TEST
+
 START_TEST(test_content_types_choose_the_protocol) {
     struct rpc_world w = {0};
     rpc_world_open(&w);
@@ -529,6 +545,7 @@ static Suite *rpc_suite(void) {
     tcase_add_test(tc, test_unary_messages_come_back);
     tcase_add_loop_test(tc, test_calls_that_cannot_be_served_get_a_status, 0, COUNT(refusals));
     tcase_add_loop_test(tc, test_content_types_choose_the_protocol, 0, COUNT(types));
+    tcase_add_test(tc, test_an_unknown_path_is_not_found_in_any_type);
     tcase_add_test(tc, test_errors_carry_reason_field_and_retry);
     tcase_add_test(tc, test_a_deadline_ends_the_call_for_the_peer_and_tells_the_handler);
     tcase_add_test(tc, test_a_reset_tells_the_handler_which_still_finishes);

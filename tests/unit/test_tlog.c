@@ -473,6 +473,7 @@ static bool get_tile(struct arena *arena, unsigned level, uint64_t index, unsign
     return found;
 }
 
+/* SPEC c2sp-tlog-tiles Log entries, SPEC c2sp-tlog-tiles Partial tiles */
 START_TEST(test_tiles_and_bundles_of_every_width) {
     struct arena arena;
     struct bytes tile, bundle, full;

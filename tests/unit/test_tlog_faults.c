@@ -167,6 +167,7 @@ static void flip_frontier(void *ctx, const char *step) {
     if (flip_tree && strcmp(step, "hashed") == 0) tlog_flip_frontier(rig.log);
 }
 
+/* SPEC c2sp-tlog-checkpoint Signatures */
 START_TEST(test_a_tree_that_is_no_continuation_is_not_signed) {
     rig.options.after_write = flip_frontier;
     flip_tree = false;
