@@ -106,8 +106,7 @@ struct lineage_query {
     void *stop_ctx;
 };
 
-/* What a node is, as the shown edges at it tell. Where they differ the later of this table counts.
- */
+/* What a node is, as the edges shown tell: of several the last of this table counts. */
 #define LINEAGE_NODE_TABLE(X)                                                                      \
     X(MATERIAL, "material")       /* something was built from it */                                \
     X(ARTIFACT, "artifact")       /* it was built, or no edge tells */                             \
