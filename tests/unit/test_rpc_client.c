@@ -140,7 +140,7 @@ START_TEST(test_blocking_calls_bring_messages_and_statuses) {
     ck_assert_int_eq(r.code, ERROR_INVALID_ARGUMENT);
     ck_assert_str_eq(r.reason, "INVALID_FIELD");
     ck_assert_str_eq(r.field, "subject[2].digest");
-    ck_assert_str_eq(r.message, "is not hexadecimal \xc3\xa4 100%");
+    ck_assert_str_eq(r.message, "subject[2].digest: is not hexadecimal \xc3\xa4 100%");
     CLEANUP(error_freep) struct error *field = rpc_client_error(&r);
     ck_assert_int_eq(error_reason(field), REASON_INVALID_FIELD);
     ck_assert_ptr_nonnull(strstr(error_message(field), r.request_id));
