@@ -241,7 +241,7 @@ START_TEST(test_errors_carry_reason_field_and_retry) {
     rpc_world_open(&w);
     struct raw f = raw_grpc(&w, "/t.T/Fail", BYTES_LIT("\0\0\0\0\1f"));
     expect(&f, "3", "field");
-    ck_assert_str_eq(f.message, "is not hexadecimal %C3%A4 100%25");
+    ck_assert_str_eq(f.message, "subject[2].digest: is not hexadecimal %C3%A4 100%25");
     ck_assert_uint_gt(strlen(f.details), 20);
     ck_assert_ptr_null(strchr(f.details, '='));
     struct raw i = raw_grpc(&w, "/t.T/Fail", BYTES_LIT("\0\0\0\0\1i"));
