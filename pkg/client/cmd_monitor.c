@@ -106,6 +106,8 @@ static struct error *look(struct monitor *m, struct head *now, bool *out_good) {
     if (*out_good) TRY(head_extends(m->cli, &m->seen, now, m->why, out_good));
     for (const char *path; *out_good && (path = args_next(&m->cli->args, "receipt", &at)) != NULL;)
         TRY(check_receipt(m, path, now, out_good));
+    for (size_t i = 0; *out_good && i < m->cli->args.word_count; i++)
+        TRY(check_receipt(m, m->cli->args.words[i], now, out_good));
     /* A log that is convicted moves no state: what was seen before is the evidence. */
     if (*out_good && (now->size > m->seen.size || !path_exists(m->state_path)))
         TRY(save_state(m, now));
@@ -179,6 +181,9 @@ struct error *run_log_monitor(struct cli *cli, int *out_exit) {
     CLEANUP(trust_closep) struct trust *trust = NULL;
     int64_t interval_ms = 0;
     bool good = false;
+    if (cli->args.word_count > 0 && !args_has(&cli->args, "receipt"))
+        return error_new(ERROR_INVALID_ARGUMENT, "`attest log monitor` does not take `%.64s`",
+                         cli->args.words[0]);
     TRY(args_duration(&cli->args, "interval", INTERVAL_DEFAULT_MS, &interval_ms));
     TRY(state_path(cli, &m.state_path));
     TRY(cli_trust(cli, &trust));

@@ -218,13 +218,14 @@ const struct command commands[] = {
      .run = run_log_entries},
     {.name = "log monitor",
      .group = WATCH,
-     .usage = "",
+     .usage = "[--receipt FILE...]",
      .summary = "Follow the log, and cry out if it shrinks, forks or drops a receipt",
      .about = "Exit code 1: a violation was seen. It remembers the largest tree that it saw.",
      .options = {OPT("state", "FILE", "what was seen (default: below $XDG_STATE_HOME/attest)"),
                  OPT_MANY("receipt", "FILE", "a receipt whose checkpoint the log must extend"),
                  OPT("once", NULL, "look once"), OPT("interval", "TIME", "between looks (10s)")},
      .server = true,
+     .words_max = -1, /* more receipts */
      .example = "attest log monitor --once --receipt shop.sigstore.json",
      .run = run_log_monitor},
 

@@ -18,6 +18,9 @@ cp "$work/anchor" "$work/old.anchor"
 start_server "$work/data" --listen "127.0.0.1:$port" --anchor "$work/anchor"
 expect 0 "$attest" provenance a.bin --build-type https://b.example/v2 --out r2.json
 expect 0 "$attest" log monitor --once --state "$work/state.json" --receipt r1.json --receipt r2.json
+expect 0 "$attest" log monitor --once --state "$work/state.json" --receipt r1.json r2.json
+expect 2 "$attest" log monitor --once --state "$work/state.json" --receipt r1.json missing.json
+expect 2 "$attest" log monitor --once --state "$work/state.json" r1.json
 grep -q '"treeSize":"2"' "$work/state.json" || fail "the state does not move on"
 
 # following: it reports, and stops at nothing but a violation
