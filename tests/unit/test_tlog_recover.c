@@ -80,7 +80,7 @@ static uint64_t check_acks(int fd) {
     return count;
 }
 
-static bool crash_at(int calls) {
+__attribute__((unused)) static bool crash_at(int calls) { /* by no test under TSan */
     int fds[2];
     char dir[64];
     ck_assert_int_eq(pipe(fds), 0);
@@ -104,12 +104,14 @@ static bool crash_at(int calls) {
     return status == CRASHED;
 }
 
+#ifndef __SANITIZE_THREAD__
 START_TEST(test_a_crash_after_any_step_loses_nothing) {
     int calls = 1;
     while (crash_at(calls)) calls++;
     ck_assert_int_ge(calls, 3 + 3 * 5); /* opening, and at least three rounds */
 }
 END_TEST
+#endif
 
 static void crash_at_commit(void *ctx, const char *step) {
     (void)ctx;
@@ -619,7 +621,9 @@ static Suite *tlog_recover_suite(void) {
     TCase *disk = tcase_create("rocksdb");
     tcase_add_checked_fixture(disk, setup_rocksdb, teardown);
     tcase_set_timeout(disk, 300);
+#ifndef __SANITIZE_THREAD__ /* its runtime dies of threads that a forked child starts */
     tcase_add_test(disk, test_a_crash_after_any_step_loses_nothing);
+#endif
     tcase_add_test(disk, test_a_store_ahead_of_its_anchors_is_anchored_again);
     tcase_add_test(disk, test_a_rolled_back_database_is_read_only);
     tcase_add_test(disk, test_a_rolled_back_directory_is_read_only);
