@@ -7,11 +7,6 @@
 #include "base/assert.h"
 #include "kv/internal.h"
 
-struct kv_batch {
-    rocksdb_writebatch_t *batch;
-    const struct kv_rocksdb *owner;
-};
-
 struct kv_snapshot {
     const rocksdb_snapshot_t *snapshot;
     rocksdb_readoptions_t *read;
@@ -24,11 +19,6 @@ struct kv_iter {
     size_t lower_len;
     uint8_t bounds[]; /* lower, then upper: what `read` points to */
 };
-
-static struct kv_rocksdb *rocks_of(struct kv *kv) {
-    ASSERT(kv->ops == &kv_rocksdb_ops);
-    return (struct kv_rocksdb *)kv;
-}
 
 static struct error *rocks_get(struct kv *kv, const struct kv_snapshot *snap, enum kv_family family,
                                struct bytes key, struct arena *arena, bool *found,
@@ -50,41 +40,17 @@ static struct error *rocks_get(struct kv *kv, const struct kv_snapshot *snap, en
     return NULL;
 }
 
-static struct kv_batch *rocks_batch_new(struct kv *kv) {
-    struct kv_batch *b = alloc_zero(1, sizeof *b);
-    if (b == NULL) return NULL;
-    b->owner = rocks_of(kv);
-    b->batch = rocksdb_writebatch_create();
-    return b;
-}
-
-static void rocks_batch_put(struct kv_batch *b, enum kv_family family, struct bytes key,
-                            struct bytes value) {
-    rocksdb_writebatch_put_cf(b->batch, b->owner->families[family], (const char *)key.data, key.len,
-                              (const char *)value.data, value.len);
-}
-
-static void rocks_batch_delete(struct kv_batch *b, enum kv_family family, struct bytes key) {
-    rocksdb_writebatch_delete_cf(b->batch, b->owner->families[family], (const char *)key.data,
-                                 key.len);
-}
-
-static void rocks_batch_clear(struct kv_batch *b) { rocksdb_writebatch_clear(b->batch); }
-
-static void rocks_batch_free(struct kv_batch *b) {
-    rocksdb_writebatch_destroy(b->batch);
-    alloc_free(b);
-}
-
 /* The library may clear an error by itself (after ENOSPC it retries the flush); whether the failed
  * write then exists is unknown. So after the first failure this kv writes no more. */
 static struct error *rocks_write(struct kv *kv, struct kv_batch *b) {
     struct kv_rocksdb *r = rocks_of(kv);
-    ASSERT(b->owner == r);
+    ASSERT(rocks_batch_owner(b) == r);
     if (r->read_only) return error_new(ERROR_FAILED_PRECONDITION, "the database is open read-only");
     if (atomic_load(&r->failed)) return error_new(ERROR_UNAVAILABLE, "an earlier write failed");
+    rocksdb_writebatch_t *batch = rocks_batch_fill(b);
+    if (batch == NULL) return error_nomem();
     char *message = NULL;
-    rocksdb_write(r->db, r->write, b->batch, &message);
+    rocksdb_write(r->db, r->write, batch, &message);
     if (message == NULL) return NULL;
     atomic_store(&r->failed, true);
     return error_recode(rocks_error(message, "write"), ERROR_UNAVAILABLE, "the write failed");

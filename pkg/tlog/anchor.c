@@ -11,11 +11,11 @@
  *       60       -  origin, checkpoint, then zeros
  *     4064      32  SHA-256 of the 4,064 octets before it
  *
- * Writing. The older slot is overwritten in place, then fdatasync. If we stop before the sync, the
- * older slot is old, new or torn; torn, its hash is wrong and it counts for nothing. The newer one
- * is not touched: a reader finds the head before this round or the head of it. Nobody was told of
- * this round yet, so either is right. The file never changes its length, so that there is no
- * metadata that fdatasync might leave behind.
+ * Writing. The older slot is overwritten in place (anchor_write), then fdatasync (anchor_sync). If
+ * we stop before the sync, the older slot is old, new or torn; torn, its hash is wrong and it
+ * counts for nothing. The newer one is not touched: a reader finds the head before this round or
+ * the head of it. Nobody was told of this round yet, so either is right. The file never changes its
+ * length, so that there is no metadata that fdatasync might leave behind.
  *
  * Making. The whole file is written beside its name and renamed (file_write): if we stop, the old
  * file or none is there.
@@ -179,7 +179,9 @@ static struct error *write_at(const struct anchor *a, struct bytes in, off_t off
         if (n <= 0) return file_errno(n < 0 ? errno : EIO, "write", a->path.text);
         done += (size_t)n;
     }
-    return fdatasync(a->fd) == 0 ? NULL : file_errno(errno, "sync", a->path.text);
+    /* A hint alone: what goes wrong on the way is told by the sync. */
+    (void)sync_file_range(a->fd, offset, (off_t)in.len, SYNC_FILE_RANGE_WRITE);
+    return NULL;
 }
 
 struct error *anchor_write(struct anchor *a, const struct anchor_value *value) {
@@ -191,12 +193,17 @@ struct error *anchor_write(struct anchor *a, const struct anchor_value *value) {
     buf_init_arena(&slot, &arena, SLOT_OCTETS);
     struct error *err = put_slot(&slot, &v);
     if (err == NULL) err = write_at(a, buf_bytes(&slot), (off_t)((v.sequence % 2) * SLOT_OCTETS));
-    if (err == NULL && !still_named(a->fd, a->path.text)) /* nobody would find what we wrote */
-        err = error_new(ERROR_FAILED_PRECONDITION, "the anchor %s was removed or replaced",
-                        a->path.text);
-    if (err == NULL) a->sequence = v.sequence;
     arena_done(&arena);
     return err;
+}
+
+struct error *anchor_sync(struct anchor *a) {
+    if (fdatasync(a->fd) != 0) return file_errno(errno, "sync", a->path.text);
+    if (!still_named(a->fd, a->path.text)) /* nobody would find what we wrote */
+        return error_new(ERROR_FAILED_PRECONDITION, "the anchor %s was removed or replaced",
+                         a->path.text);
+    a->sequence++;
+    return NULL;
 }
 
 void anchor_close(struct anchor *a) {

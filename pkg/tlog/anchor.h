@@ -49,9 +49,11 @@ MUST_USE struct error *anchor_create(const char *path, const struct anchor_value
  * Errors: FAILED_PRECONDITION if another process holds it; UNAVAILABLE. */
 MUST_USE struct error *anchor_open(const char *path, uint64_t sequence, struct anchor *out);
 
-/* anchor_write puts `value` (its sequence is set here) into the older slot, durably. After an
- * error the anchor must not be written again. */
+/* anchor_write puts `value` (its sequence is set here) into the older slot and sends it on its way
+ * to the disk; anchor_sync returns when it is there. Two steps, so that two anchors are on their
+ * way at once. After an error of either the anchor must not be written again. */
 MUST_USE struct error *anchor_write(struct anchor *a, const struct anchor_value *value);
+MUST_USE struct error *anchor_sync(struct anchor *a);
 
 void anchor_close(struct anchor *a);
 

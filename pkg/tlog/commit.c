@@ -7,7 +7,9 @@
  *     that a crash leaves; the next start checks that the anchors' tree is a prefix and re-anchors.
  *     Whoever submitted heard nothing, retries, and finds the entry by its key.
  *   2 the inner anchor
- *     If we stop after it: the outer anchor is one round behind, which binds less and no wrong.
+ *     Both anchors are written, then synced one after the other: the second one's octets travel
+ *     while the first is waited for. If we stop after it: the outer anchor may be one round behind,
+ *     or torn in the slot being written, which binds less and no wrong.
  *   3 the outer anchor
  *     If we stop after it: as after 1, but that nothing is left to do at the next start.
  *   4 publish: the head, then the answers. Nothing durable.
@@ -34,8 +36,10 @@ struct error *anchor_both(struct tlog *t, const struct tlog_head *head, struct b
     struct anchor_value value = {
         .size = head->size, .root = head->root, .origin = log_origin(t), .checkpoint = checkpoint};
     TRY(anchor_write(&t->inner, &value));
-    log_step(t, "anchor_inner");
     TRY(anchor_write(&t->outer, &value));
+    TRY(anchor_sync(&t->inner));
+    log_step(t, "anchor_inner");
+    TRY(anchor_sync(&t->outer));
     log_step(t, "anchor_outer");
     return NULL;
 }

@@ -83,10 +83,10 @@ struct error *tlog_submit(struct tlog *t, struct tlog_submission *sub) {
         t->queue_last = sub;
         t->queue_count++;
         t->queue_octets += octets;
-        ASSERT(pthread_cond_signal(&t->work) == 0);
     }
     size_t depth = t->queue_count;
     log_unlock(t);
+    if (err == NULL) ASSERT(pthread_cond_signal(&t->work) == 0);
     metric_queue("log", depth);
     return err;
 }
@@ -178,8 +178,8 @@ static void hand_over(struct tlog *t, struct round *r) {
     log_lock(t);
     while (t->handed != NULL) ASSERT(pthread_cond_wait(&t->work, &t->lock) == 0);
     t->handed = r;
-    ASSERT(pthread_cond_signal(&t->ready) == 0);
     log_unlock(t);
+    ASSERT(pthread_cond_signal(&t->ready) == 0);
 }
 
 static void *sequencer_main(void *arg) {
@@ -199,17 +199,17 @@ static struct round *next_handed(struct tlog *t) {
     while (t->handed == NULL && !t->committer_stopping)
         ASSERT(pthread_cond_wait(&t->ready, &t->lock) == 0);
     struct round *r = MOVE(t->handed);
-    if (r != NULL) ASSERT(pthread_cond_signal(&t->work) == 0);
     log_unlock(t);
+    if (r != NULL) ASSERT(pthread_cond_signal(&t->work) == 0);
     return r;
 }
 
 static void give_back(struct tlog *t, struct round *r) {
     log_lock(t);
     r->busy = false;
+    log_unlock(t);
     ASSERT(pthread_cond_signal(&t->work) == 0);
     ASSERT(pthread_cond_broadcast(&t->quiet) == 0);
-    log_unlock(t);
 }
 
 static void *committer_main(void *arg) {
