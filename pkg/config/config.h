@@ -73,8 +73,8 @@
       "Deadline of a unary call that names none.")                                                 \
     X(TIME, drain_ms, "limits.drain", "20s", 100, 600000, RESTART,                                 \
       "How long a stop waits for what is in flight.")                                              \
-    X(COUNT, evidence_max, "limits.evidence", "1000", 10, 100000, RESTART,                         \
-      "Entries read for one decision.")                                                            \
+    X(COUNT, evidence_max, "limits.evidence", "1000", 10, 10000, RESTART,                          \
+      "Entries of one type and submitter read for one decision.")                                  \
     X(COUNT, queue_max, "limits.queue", "8192", 16, 1000000, RESTART,                              \
       "Submissions waiting for the log. Full: RESOURCE_EXHAUSTED.")                                \
     X(COUNT, round_entries_max, "limits.round_entries", "1024", 1, 16384, RESTART,                 \

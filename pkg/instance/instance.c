@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "instance/internal.h"
+#include "obs/obs.h"
 
 #define SAY_MAX 1024
 
@@ -82,6 +83,13 @@ static struct error *check_exists(const char *db) {
                      "%s is missing or has lost its CURRENT file: restore a backup", db);
 }
 
+static struct error *upgrade(struct store *store) {
+    bool changed = false;
+    TRY(store_upgrade(store, &changed));
+    if (changed) log_event(LOG_INFO, "database_upgraded", LOG_U64("schema", STORE_SCHEMA));
+    return NULL;
+}
+
 struct error *database_open(const char *db, const struct kv_rocksdb_options *options,
                             struct bytes facts, struct store **out) {
     TRY(check_exists(db));
@@ -94,6 +102,7 @@ struct error *database_open(const char *db, const struct kv_rocksdb_options *opt
         return error_wrap(err, "database %s", db);
     }
     TRY(check_belongs(store, facts));
+    if (!options->read_only) TRY(upgrade(store));
     *out = MOVE(store);
     return NULL;
 }

@@ -281,3 +281,18 @@ struct error *policy_predicate_types(struct arena *arena, const struct policy_se
     *out_count = count;
     return NULL;
 }
+
+static bool rule_wants(const struct rule *r, struct text predicate_type, struct text signer) {
+    return text_equal(r->predicate_type, predicate_type) && glob_any(&r->signers, signer);
+}
+
+bool policy_wants_signer(const struct policy_set *set, const struct policy_question *question,
+                         struct text predicate_type, struct text signer) {
+    for (size_t i = 0; i < set->count; i++) {
+        const struct policy *p = &set->policies[i];
+        if (!selects(p, question)) continue;
+        for (size_t j = 0; j < p->require.count; j++)
+            if (rule_wants(&policy_rules(p)[j], predicate_type, signer)) return true;
+    }
+    return false;
+}

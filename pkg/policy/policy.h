@@ -104,6 +104,11 @@ MUST_USE struct error *policy_predicate_types(struct arena *arena, const struct 
                                               const struct policy_question *question,
                                               const struct text **out, size_t *out_count);
 
+/* policy_wants_signer answers whether a rule about `predicate_type` of a policy that matches
+ * `question` takes what `signer` submitted: evidence of all others can satisfy nothing. */
+bool policy_wants_signer(const struct policy_set *set, const struct policy_question *question,
+                         struct text predicate_type, struct text signer);
+
 /* --- cases (<name>.test.yaml) */
 struct policy_case_evidence {
     struct text statement_file;

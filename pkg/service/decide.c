@@ -1,17 +1,13 @@
 /*
- * The gate. The answer is made from what is published below one tree size: for each predicate type
- * that a matching policy names, the entries about the subject's sha256 (other algorithms may name a
- * subject, they are never evidence). Rules ask for at least one good statement, so evidence that
- * was not read can only turn an allow into a deny; where that happened, the deny is an ERROR.
+ * The gate. The answer is made from what is published below one tree size (evidence.c). Rules ask
+ * for at least one good statement, so evidence that was not read can only turn an allow into a
+ * deny; where that happened, the deny is an ERROR.
  */
 #include "service/decide.h"
 
-#include <stdlib.h>
-
 #include "obs/obs.h"
 
-#define INLINE_EVIDENCE_MAX ((size_t)16)      /* more is work for a worker: over a millisecond */
-#define EVIDENCE_OCTETS_MAX ((size_t)8 << 20) /* of statements read for one decision: memory */
+#define INLINE_EVIDENCE_MAX ((size_t)16) /* more is work for a worker: over a millisecond */
 #define ENVIRONMENT_MAX ((size_t)256)
 #define ATTRIBUTES_MAX ((size_t)64)
 #define ATTRIBUTE_OCTETS_MAX ((size_t)1024)
@@ -49,122 +45,6 @@ static struct error *check(struct service *s, const struct service_decide *req) 
         if (req->attributes[i].algorithm.len + req->attributes[i].value.len > ATTRIBUTE_OCTETS_MAX)
             return error_field_new("attributes", "one is longer than %zu octets",
                                    ATTRIBUTE_OCTETS_MAX);
-    return NULL;
-}
-
-/* --- gathering */
-
-struct found {
-    uint64_t *indexes;
-    size_t count;
-    bool cut;
-};
-
-static struct text sha256_term(struct arena *arena, const struct intoto_resource *subject) {
-    for (size_t i = 0; i < subject->digest_count; i++) {
-        const struct intoto_digest *d = &subject->digests[i];
-        if (!text_equal(d->algorithm, TEXT_LIT("sha256"))) continue;
-        char *p = arena_alloc(arena, 7 + d->value.len);
-        if (p == NULL) break;
-        memcpy(p, "sha256:", 7);
-        memcpy(p + 7, d->value.data, d->value.len);
-        return (struct text){p, 7 + d->value.len};
-    }
-    return (struct text){0};
-}
-
-static int by_index(const void *a, const void *b) {
-    const uint64_t *ia = a, *ib = b;
-    return (*ia > *ib) - (*ia < *ib);
-}
-
-/* The entries of every named type, in the order of the log. A type that is named twice was listed
- * once. */
-static struct error *find(struct service *s, const struct service_decide *req,
-                          const struct text *types, size_t type_count, struct found *out) {
-    const size_t max = s->options.limits.evidence_max;
-    struct store_evidence q = {.subject = sha256_term(req->arena, &req->subject),
-                               .below = req->result.tree_size,
-                               .max = max + 1};
-    if (q.subject.len == 0) return error_nomem();
-    for (size_t t = 0; t < type_count; t++) {
-        const uint64_t *indexes = NULL;
-        size_t count = 0;
-        q.predicate_type = types[t];
-        TRY(store_find_evidence(s->options.store, NULL, req->arena, &q, &indexes, &count));
-        out->cut = out->cut || count > max;
-        if (count > max) count = max;
-        uint64_t *all = arena_alloc(req->arena, (out->count + count + 1) * sizeof *all);
-        if (all == NULL) return error_nomem();
-        if (out->count > 0) memcpy(all, out->indexes, out->count * sizeof *all);
-        if (count > 0) memcpy(all + out->count, indexes, count * sizeof *all);
-        out->indexes = all;
-        out->count += count;
-    }
-    if (out->count > 1) qsort(out->indexes, out->count, sizeof *out->indexes, by_index);
-    return NULL;
-}
-
-static struct error *hash_envelope(const struct store_entry *entry, struct sha256 *out) {
-    CLEANUP(buf_done) struct buf text;
-    struct dsse_envelope env = {.payload_type = BYTES_LIT(DSSE_INTOTO_TYPE),
-                                .payload = entry->payload,
-                                .signature_count = 1};
-    env.signatures[0].sig = entry->signature;
-    buf_init(&text, SERVICE_RECEIPT_MAX);
-    dsse_put_envelope(&text, &env);
-    TRY(buf_finish(&text, "envelope"));
-    *out = sha256_of(buf_bytes(&text));
-    return NULL;
-}
-
-static struct error *read_entry(struct service *s, struct arena *arena, uint64_t index,
-                                struct store_entry *out) {
-    bool found = false;
-    TRY(store_get_entry(s->options.store, NULL, arena, index, &found, out));
-    if (!found)
-        return error_new(ERROR_DATA_LOSS, "entry %llu is indexed but not there",
-                         (unsigned long long)index);
-    return NULL;
-}
-
-static struct error *read_one(struct arena *arena, const struct store_entry *entry,
-                              struct policy_evidence *item, struct sha256 *envelope_hash) {
-    const struct json_limits limits = {.depth_max = INTOTO_STATEMENT_DEPTH_MAX,
-                                       .octets_max = STORE_ENTRY_MAX_OCTETS};
-    struct intoto_statement *st = arena_alloc(arena, sizeof *st);
-    if (st == NULL) return error_nomem();
-    TRY(service_stored(intoto_statement_parse(arena, entry->payload, &limits, st), entry->index));
-    TRY(hash_envelope(entry, envelope_hash));
-    *item = (struct policy_evidence){
-        .index = entry->index,
-        .statement = st,
-        .signer = st->submitter_principal,
-        .logged_ms = entry->integrated_s * 1000,
-        .decision_key = entry->kind == STORE_ENTRY_DECISION,
-    };
-    return NULL;
-}
-
-/* Reads from the newest back, so that what does not fit is the oldest. */
-static struct error *read_evidence(struct service *s, struct arena *arena,
-                                   const struct found *found, struct decide_evidence *out) {
-    struct policy_evidence *items = arena_alloc(arena, (found->count + 1) * sizeof *items);
-    struct sha256 *hashes = arena_alloc(arena, (found->count + 1) * sizeof *hashes);
-    size_t at = found->count, octets = 0;
-    if (items == NULL || hashes == NULL) return error_nomem();
-    while (at > 0) {
-        struct store_entry entry;
-        TRY(read_entry(s, arena, found->indexes[at - 1], &entry));
-        octets += entry.payload.len;
-        if (octets > EVIDENCE_OCTETS_MAX) break;
-        at--;
-        TRY(read_one(arena, &entry, &items[at], &hashes[at]));
-    }
-    *out = (struct decide_evidence){.items = items + at,
-                                    .envelope_hashes = hashes + at,
-                                    .count = found->count - at,
-                                    .cut = found->cut || at > 0};
     return NULL;
 }
 
@@ -280,13 +160,13 @@ static struct policy_question question_of(const struct service_decide *req) {
 }
 
 static struct error *evaluate(struct service *s, struct service_decide *req,
-                              const struct policy_set *set, const struct found *found,
+                              const struct policy_set *set, const struct decide_found *found,
                               bool *out_pending) {
     CLEANUP(arena_done) struct arena work; /* the evidence: gone when it is decided */
     struct decide_evidence evidence;
     const struct policy_question question = question_of(req);
-    arena_init(&work, service_tree_max(2 * EVIDENCE_OCTETS_MAX) + STORE_ENTRY_MAX_OCTETS);
-    TRY(read_evidence(s, &work, found, &evidence));
+    arena_init(&work, service_tree_max(2 * DECIDE_EVIDENCE_OCTETS_MAX) + STORE_ENTRY_MAX_OCTETS);
+    TRY(decide_read(s, &work, found, &evidence));
     struct policy_outcome *outcome = &req->result.outcome;
     TRY(policy_decide(&work, set, &question, evidence.items, evidence.count, outcome));
     if (evidence.cut && outcome->decision != POLICY_ALLOW) TRY(mark_cut(&work, outcome));
@@ -303,7 +183,7 @@ struct decide_job {
     struct service_job job;
     struct service_decide *req;
     struct service_policies *policies; /* one reference */
-    struct found found;
+    struct decide_found found;
 };
 
 static void run_job(struct service_job *job) {
@@ -319,7 +199,8 @@ static void run_job(struct service_job *job) {
 }
 
 static struct error *hand_to_worker(struct service *s, struct service_decide *req,
-                                    const struct found *found, struct service_policies **policies) {
+                                    const struct decide_found *found,
+                                    struct service_policies **policies) {
     struct decide_job *d = arena_alloc(req->arena, sizeof *d);
     if (d == NULL) return error_nomem();
     *d = (struct decide_job){.job = {.run = run_job}, .req = req, .found = *found};
@@ -333,9 +214,7 @@ static void unrefp(struct service_policies **p) { service_policies_unref(*p); }
 
 struct error *service_decide_begin(struct service *s, struct service_decide *req,
                                    bool *out_pending) {
-    const struct text *types = NULL;
-    size_t type_count = 0;
-    struct found found = {0};
+    struct decide_found found = {0};
     req->service = s;
     req->err = NULL;
     req->result = (struct service_decided){0};
@@ -348,9 +227,8 @@ struct error *service_decide_begin(struct service *s, struct service_decide *req
     req->result.tree_size = tlog_head(s->options.tlog).size;
     req->result.evaluated_ms = clock_unix_ms(s->options.clock);
     const struct policy_question question = question_of(req);
-    TRY(policy_predicate_types(req->arena, policies->set, &question, &types, &type_count));
-    TRY(find(s, req, types, type_count, &found));
-    if (found.count <= INLINE_EVIDENCE_MAX)
+    TRY(decide_find(s, req, policies->set, &question, &found));
+    if (found.trusted.count + found.others.count <= INLINE_EVIDENCE_MAX)
         return evaluate(s, req, policies->set, &found, out_pending);
     *out_pending = true;
     return hand_to_worker(s, req, &found, &policies);

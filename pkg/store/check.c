@@ -72,15 +72,15 @@ static struct error *check_list(struct store *s, const struct kv_snapshot *snap,
     return NULL;
 }
 
-static struct error *make_list(const struct store_entry *entry, const struct store_terms *terms,
-                               struct rows_list *l) {
+static struct error *make_list(uint32_t schema, const struct store_entry *entry,
+                               const struct store_terms *terms, struct rows_list *l) {
     l->cap = 4 + 2 * terms->subject_count + terms->material_count + 2 * terms->edge_count;
     l->rows = arena_alloc(l->arena, l->cap * sizeof *l->rows);
     if (l->rows == NULL) return error_new(ERROR_RESOURCE_EXHAUSTED, "no room for an entry's rows");
     struct buf scratch;
     buf_init(&scratch, STORE_ENTRY_MAX_OCTETS);
     struct row_sink sink = {collect_row, l};
-    rows_of_entry(entry, terms, &scratch, &sink);
+    rows_of_entry(schema, entry, terms, &scratch, &sink);
     bool failed = l->failed || scratch.failed;
     buf_done(&scratch);
     if (failed) return error_new(ERROR_RESOURCE_EXHAUSTED, "no room for an entry's rows");
@@ -96,7 +96,7 @@ struct error *store_check_entry(struct store *s, const struct kv_snapshot *snap,
     struct rows_list l = {.arena = &arena};
     struct store_check new_sum = *sum;
     uint64_t missing = 0;
-    struct error *err = make_list(entry, terms, &l);
+    struct error *err = make_list(s->schema, entry, terms, &l);
     if (err == NULL) err = check_list(s, snap, &l, &new_sum, &missing);
     arena_done(&arena);
     TRY(err);
@@ -108,6 +108,7 @@ struct error *store_check_entry(struct store *s, const struct kv_snapshot *snap,
 /* --- all rows */
 
 struct survey {
+    uint32_t schema;
     uint64_t size; /* of the log */
     uint64_t counts[KV_FAMILY_COUNT];
     void (*say)(void *ctx, const char *line);
@@ -156,7 +157,18 @@ static bool edge_is_sound(const struct store_key *k, struct bytes value, uint64_
     return sha256_equal(&other, &k->other);
 }
 
-static bool row_is_sound(const struct store_key *k, struct bytes value, uint64_t size) {
+static bool index_is_sound(const struct survey *v, const struct store_key *k, struct bytes value) {
+    struct text submitter;
+    if (k->number >= v->size) return false;
+    if (k->kind == INDEX_SUBJECT_TYPE_1) return v->schema == 1 && value.len == 0;
+    if (k->kind != INDEX_EVIDENCE) return value.len == 0;
+    if (v->schema == 1 || !is_ok(evidence_decode(value, &submitter))) return false;
+    struct sha256 digest = term_digest(submitter);
+    return sha256_equal(&digest, &k->other);
+}
+
+static bool row_is_sound(const struct survey *v, const struct store_key *k, struct bytes value) {
+    uint64_t size = v->size;
     struct store_entry entry;
     struct store_dedup dedup;
     switch (k->family) {
@@ -169,7 +181,7 @@ static bool row_is_sound(const struct store_key *k, struct bytes value, uint64_t
         case KV_DEDUP:
             return is_ok(dedup_decode(value, &dedup)) && dedup.index < size;
         case KV_INDEX:
-            return k->number < size && value.len == 0;
+            return index_is_sound(v, k, value);
         case KV_EDGE:
             return edge_is_sound(k, value, size);
         default:
@@ -187,7 +199,7 @@ static struct error *survey_family(struct store *s, const struct kv_snapshot *sn
         v->counts[family]++;
         if (!store_key_parse(family, key, &k))
             say_row(v, family, "a row with a malformed key", v->counts[family]);
-        else if (!row_is_sound(&k, value, v->size))
+        else if (!row_is_sound(v, &k, value))
             say_row(v, family, "a row that does not belong in this log", k.number);
     }
     struct error *err = kv_iter_error(s->kv, it);
@@ -204,7 +216,7 @@ static uint64_t full_tiles(uint64_t size) {
 struct error *store_check_rows(struct store *s, const struct kv_snapshot *snap, uint64_t size,
                                const struct store_check *sum,
                                void (*say)(void *ctx, const char *line), void *ctx) {
-    struct survey v = {.size = size, .say = say, .ctx = ctx};
+    struct survey v = {.schema = s->schema, .size = size, .say = say, .ctx = ctx};
     for (int f = 0; f < KV_FAMILY_COUNT; f++) TRY(survey_family(s, snap, (enum kv_family)f, &v));
     if (v.counts[KV_ENTRY] != size) say_row(&v, KV_ENTRY, "wrong number", v.counts[KV_ENTRY]);
     if (v.counts[KV_TILE] != full_tiles(size))

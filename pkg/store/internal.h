@@ -7,7 +7,8 @@
 #include "store/store.h"
 
 struct store {
-    struct kv *kv; /* owned */
+    struct kv *kv;   /* owned */
+    uint32_t schema; /* STORE_SCHEMA, or an older one until it is upgraded */
 };
 
 /* --- keys.c */
@@ -16,8 +17,9 @@ struct store {
 #define META_HEAD 'H'
 #define META_CHECKPOINT 'C'
 #define RECORD_KEY 'R'
-#define INDEX_LEAF_HASH 6    /* follows enum store_index */
-#define INDEX_SUBJECT_TYPE 7 /* the last one */
+#define INDEX_LEAF_HASH 6      /* follows enum store_index */
+#define INDEX_SUBJECT_TYPE_1 7 /* of schema 1 */
+#define INDEX_EVIDENCE 8       /* the last one */
 #define ROW_KEY_MAX ((size_t)74)
 
 /* A key of fixed length; views of it hold while it stands. */
@@ -35,6 +37,8 @@ struct row_key key_checkpoint(uint64_t size);
 struct row_key key_entry(uint64_t index);
 struct row_key key_tile(uint8_t level, uint64_t index);
 struct row_key key_index(uint8_t kind, const struct sha256 *digest, uint64_t number);
+struct row_key key_evidence(const struct sha256 *both, const struct sha256 *submitter,
+                            uint64_t index);
 struct row_key key_edge_prefix(bool up, const struct sha256 *node);
 struct row_key key_edge(const struct store_key *key);
 
@@ -57,6 +61,8 @@ void dedup_encode(struct buf *out, const struct store_dedup *d);
 MUST_USE struct error *dedup_decode(struct bytes value, struct store_dedup *out);
 void checkpoint_encode(struct buf *out, struct bytes v1, struct bytes c2sp);
 MUST_USE struct error *checkpoint_decode(struct bytes value, struct bytes *v1, struct bytes *c2sp);
+void evidence_encode(struct buf *out, struct text submitter);
+MUST_USE struct error *evidence_decode(struct bytes value, struct text *out_submitter);
 void edge_encode(struct buf *out, const struct edge_value *edge);
 MUST_USE struct error *edge_decode(struct bytes value, struct edge_value *out);
 
@@ -67,10 +73,14 @@ struct row_sink {
     void *ctx;
 };
 
-/* rows_of_entry gives every row but the record itself to `sink`; `scratch` is its working space,
- * and says by failing that a row could not be made. */
-void rows_of_entry(const struct store_entry *entry, const struct store_terms *terms,
-                   struct buf *scratch, const struct row_sink *sink);
+/* rows_of_entry gives every row of `schema` but the record itself to `sink`; `scratch` is its
+ * working space, and says by failing that a row could not be made. */
+void rows_of_entry(uint32_t schema, const struct store_entry *entry,
+                   const struct store_terms *terms, struct buf *scratch,
+                   const struct row_sink *sink);
+
+/* --- store.c */
+MUST_USE struct error *write_schema(struct kv *kv);
 
 /* damaged turns the failure to decode a stored value into DATA_LOSS. NULL stays NULL. */
 MUST_USE struct error *damaged(struct error *err, const char *what);

@@ -14,7 +14,10 @@
  *                 digest is the SHA-256 of the term as text ("sha256:ab...")
  *               5 time: digest is 24 zero octets, then seconds since 1970 as u64
  *               6 leaf hash: digest is the leaf hash
- *               7 subject and predicate type: digest is SHA-256(SHA-256(subject) ‖ SHA-256(type))
+ *               7 (schema 1 alone) subject and predicate type:
+ *                 digest is SHA-256(SHA-256(subject) ‖ SHA-256(type))
+ *             8  digest 32  submitter 32  index u64                               evidence value
+ *               digest as in 7, submitter the SHA-256 of the principal as text
  *   edge      direction u8 (1 up, 2 down)  node 32  kind u8  other 32  index u64      edge value
  *               node and other are the SHA-256 of the nodes as text; up: from a product to what it
  *               came from. Each edge stands here twice, once a direction.
@@ -69,6 +72,16 @@ struct row_key key_index(uint8_t kind, const struct sha256 *digest, uint64_t num
     put_u8(&k, kind);
     put(&k, sha256_bytes(digest));
     put_u64(&k, number);
+    return k;
+}
+
+struct row_key key_evidence(const struct sha256 *both, const struct sha256 *submitter,
+                            uint64_t index) {
+    struct row_key k = {.len = 0};
+    put_u8(&k, INDEX_EVIDENCE);
+    put(&k, sha256_bytes(both));
+    put(&k, sha256_bytes(submitter));
+    put_u64(&k, index);
     return k;
 }
 
@@ -156,8 +169,9 @@ static void parse_meta(struct reader *r, struct store_key *k) {
 static void parse_index(struct reader *r, struct store_key *k) {
     k->kind = reader_u8(r, "kind");
     k->digest = read_digest(r);
+    if (k->kind == INDEX_EVIDENCE) k->other = read_digest(r);
     k->number = read_index(r);
-    if (k->kind < STORE_INDEX_SUBJECT || k->kind > INDEX_SUBJECT_TYPE) reader_fail(r, "kind");
+    if (k->kind < STORE_INDEX_SUBJECT || k->kind > INDEX_EVIDENCE) reader_fail(r, "kind");
     if (k->kind == STORE_INDEX_TIME && !is_time(&k->digest)) reader_fail(r, "time");
 }
 
@@ -223,6 +237,8 @@ static struct row_key fixed_key(const struct store_key *key) {
         case KV_TILE:
             return key_tile(key->level, key->number);
         case KV_INDEX:
+            if (key->kind == INDEX_EVIDENCE)
+                return key_evidence(&key->digest, &key->other, key->number);
             return key_index(key->kind, &key->digest, key->number);
         case KV_EDGE:
             return key_edge(key);

@@ -149,19 +149,6 @@ struct error *store_find(struct store *s, const struct kv_snapshot *snap, struct
     return NULL;
 }
 
-struct error *store_find_evidence(struct store *s, const struct kv_snapshot *snap,
-                                  struct arena *arena, const struct store_evidence *query,
-                                  const uint64_t **out, size_t *out_count) {
-    struct sha256 both = subject_type_digest(query->subject, query->predicate_type);
-    struct row_key lower = key_index(INDEX_SUBJECT_TYPE, &both, 0);
-    struct row_key upper = key_index(INDEX_SUBJECT_TYPE, &both, query->below);
-    struct list l = {.arena = arena};
-    TRY(find_between(s, snap, &lower, &upper, query->max, &l));
-    *out = l.items;
-    *out_count = l.count;
-    return NULL;
-}
-
 static struct error *first_number(struct kv *kv, struct kv_iter *it, bool *found, uint64_t *out) {
     struct bytes key, value;
     bool there = kv_iter_next(kv, it, &key, &value);

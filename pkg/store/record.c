@@ -7,8 +7,10 @@
  *                payload string  signature string  SET string  leaf string
  *   head         version u8  size u64  integrated u64  root 32
  *                then, for every bit of size from the lowest, the edge hash 32 of those that are
- * set dedup        version u8  index u64  logged u64 (milliseconds since 1970)  content 32
+ * set
+ *   dedup        version u8  index u64  logged u64 (milliseconds since 1970)  content 32
  *   checkpoints  version u8  v1 string  C2SP string
+ *   evidence     version u8  submitter string
  *   edge         version u8  assurance u8  other node string  its name string
  */
 #include "store/internal.h"
@@ -153,6 +155,23 @@ struct error *checkpoint_decode(struct bytes value, struct bytes *v1, struct byt
     TRY(reader_finish(&r, "stored checkpoints"));
     *v1 = first;
     *c2sp = second;
+    return NULL;
+}
+
+/* --- evidence */
+
+void evidence_encode(struct buf *out, struct text submitter) {
+    buf_put_u8(out, LAYOUT);
+    put_string(out, bytes_of_text(submitter));
+}
+
+struct error *evidence_decode(struct bytes value, struct text *out_submitter) {
+    struct reader r = reader_of(value);
+    read_layout(&r);
+    struct text submitter = {0};
+    if (!text_of_bytes(read_string(&r, "submitter"), &submitter)) reader_fail(&r, "submitter");
+    TRY(reader_finish(&r, "evidence row"));
+    *out_submitter = submitter;
     return NULL;
 }
 

@@ -25,7 +25,13 @@ static struct error *write_one(struct kv *kv, enum kv_family family, struct byte
     return err;
 }
 
-static struct error *write_schema(struct kv *kv) {
+struct error *write_schema(struct kv *kv) {
+    struct row_key key = key_meta(META_SCHEMA);
+    static const uint8_t value[4] = {0, 0, 0, STORE_SCHEMA};
+    return write_one(kv, KV_META, row_key_bytes(&key), (struct bytes){value, sizeof value});
+}
+
+static struct error *begin_schema(struct kv *kv) {
     for (int f = 0; f < KV_FAMILY_COUNT; f++) {
         bool empty = false;
         TRY(is_empty(kv, (enum kv_family)f, &empty));
@@ -33,36 +39,38 @@ static struct error *write_schema(struct kv *kv) {
             return error_new(ERROR_FAILED_PRECONDITION,
                              "the database holds data but no schema version");
     }
-    struct row_key key = key_meta(META_SCHEMA);
-    static const uint8_t value[4] = {0, 0, 0, STORE_SCHEMA};
-    return write_one(kv, KV_META, row_key_bytes(&key), (struct bytes){value, sizeof value});
+    return write_schema(kv);
 }
 
-static struct error *check_schema(struct kv *kv, struct arena *arena) {
+static struct error *check_schema(struct kv *kv, struct arena *arena, uint32_t *out_schema) {
     struct row_key key = key_meta(META_SCHEMA);
     bool found = false;
     struct bytes value = {0};
     TRY(kv_get(kv, NULL, KV_META, row_key_bytes(&key), arena, &found, &value));
-    if (!found) return write_schema(kv);
+    *out_schema = STORE_SCHEMA;
+    if (!found) return begin_schema(kv);
     struct reader r = reader_of(value);
     uint32_t schema = reader_u32be(&r, "schema version");
     TRY(damaged(reader_finish(&r, "schema version"), "schema version"));
-    if (schema != STORE_SCHEMA)
+    if (schema < STORE_SCHEMA_OLDEST || schema > STORE_SCHEMA)
         return error_new(ERROR_FAILED_PRECONDITION,
-                         "the database has schema %u and this program knows %d", schema,
-                         STORE_SCHEMA);
+                         "the database has schema %u and this program knows %d to %d", schema,
+                         STORE_SCHEMA_OLDEST, STORE_SCHEMA);
+    *out_schema = schema;
     return NULL;
 }
 
 struct error *store_open(struct kv *kv, struct store **out) {
     struct arena arena;
     arena_init(&arena, 4096);
-    struct error *err = check_schema(kv, &arena);
+    uint32_t schema = 0;
+    struct error *err = check_schema(kv, &arena, &schema);
     arena_done(&arena);
     TRY(err);
     struct store *s = alloc_zero(1, sizeof *s);
     if (s == NULL) return error_nomem();
     s->kv = kv;
+    s->schema = schema;
     *out = s;
     return NULL;
 }
@@ -132,6 +140,7 @@ static void put_scratch(struct store_round *r, enum kv_family family, struct row
 struct error *store_round_entry(struct store_round *r, const struct store_entry *entry,
                                 const struct store_terms *terms) {
     ASSERT(entry->index < MERKLE_SIZE_MAX && entry->tree_size > entry->index);
+    ASSERT(r->store->schema == STORE_SCHEMA);
     buf_clear(&r->scratch);
     store_entry_encode(&r->scratch, entry);
     TRY(buf_finish(&r->scratch, "entry record"));
@@ -141,7 +150,7 @@ struct error *store_round_entry(struct store_round *r, const struct store_entry 
                          STORE_ENTRY_MAX_OCTETS);
     put_scratch(r, KV_ENTRY, key_entry(entry->index));
     struct row_sink sink = {put_row, r};
-    rows_of_entry(entry, terms, &r->scratch, &sink);
+    rows_of_entry(STORE_SCHEMA, entry, terms, &r->scratch, &sink);
     return NULL;
 }
 

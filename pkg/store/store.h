@@ -14,7 +14,8 @@
 #include "lineage/lineage.h"
 #include "merkle/merkle.h"
 
-#define STORE_SCHEMA 1
+#define STORE_SCHEMA 2
+#define STORE_SCHEMA_OLDEST 1                     /* that store_upgrade brings here */
 #define STORE_ENTRY_MAX_OCTETS ((size_t)16 << 20) /* of one entry's record; more is refused */
 
 struct store;
@@ -22,6 +23,12 @@ struct store;
 /* store_open reads or (empty database) writes the schema version. Takes `kv`.
  * Errors: FAILED_PRECONDITION for an unknown schema, or data without one; kv's. */
 MUST_USE struct error *store_open(struct kv *kv, struct store **out);
+
+/* store_upgrade brings a database of an older schema to STORE_SCHEMA, entry by entry, before
+ * anybody else uses it; *out_changed says whether there was something to do. Until then an older
+ * one can be read and checked, but takes no rounds and finds no evidence. Interrupted, it begins
+ * anew at the next opening. Errors: DATA_LOSS; kv's. */
+MUST_USE struct error *store_upgrade(struct store *s, bool *out_changed);
 struct kv *store_kv(struct store *s);
 void store_free(struct store *s); /* closes the kv */
 DEFINE_CLEANUP(struct store, store_free);
@@ -131,17 +138,28 @@ MUST_USE struct error *store_find(struct store *s, const struct kv_snapshot *sna
                                   uint64_t from, uint64_t below, size_t max, const uint64_t **out,
                                   size_t *out_count);
 
-/* store_find_evidence lists the entries of one predicate type about one subject, ascending: what a
- * decision needs, however many entries of other types there are. */
+/* store_find_evidence lists the entries of one predicate type about one subject that were submitted
+ * by somebody whom `wants` answers true for, ascending, and of the others a few, for whoever
+ * explains. It costs what is wanted: entries of other types, and of others, however many, cost
+ * nothing. Errors: DATA_LOSS; RESOURCE_EXHAUSTED if the arena is too small; kv's. */
 struct store_evidence {
     struct text subject; /* "alg:value" */
     struct text predicate_type;
-    uint64_t below; /* entries below this index */
-    size_t max;
+    uint64_t below;                                  /* entries below this index */
+    size_t max;                                      /* of one submitter: the newest; at least 1 */
+    bool (*wants)(void *ctx, struct text submitter); /* a principal */
+    void *ctx;
+};
+struct store_evidence_found {
+    const uint64_t *indexes;
+    size_t count;
+    const uint64_t *others; /* the first entry of each submitter who is not wanted, at most 16 */
+    size_t other_count;
+    bool cut; /* there are more than `max` of one, or too many submitters: not all is listed */
 };
 MUST_USE struct error *store_find_evidence(struct store *s, const struct kv_snapshot *snap,
                                            struct arena *arena, const struct store_evidence *query,
-                                           const uint64_t **out, size_t *out_count);
+                                           struct store_evidence_found *out);
 
 /* store_lineage_source gives the edges at `snap` of entries below `as_of`; the caller's storage.
  * Order: by kind, then by the other node's hash, then by index. */
@@ -205,12 +223,12 @@ MUST_USE struct error *store_entry_decode(struct bytes value, uint64_t index,
 /* A row's key, taken apart: which fields are set is in the table of keys.c. */
 struct store_key {
     enum kv_family family;
-    uint8_t kind; /* of meta: its letter; of index: store_index, or 6; of edge: lineage_kind */
+    uint8_t kind; /* of meta: its letter; of index: keys.c's; of edge: lineage_kind */
     bool up;      /* edge: towards what it came from */
     uint8_t level;
     uint64_t number;      /* index of an entry or a tile; size of a checkpoint */
     struct sha256 digest; /* dedup, index, and edge: of the node asked about */
-    struct sha256 other;  /* edge: of the node at its other end */
+    struct sha256 other;  /* edge: of the node at its other end; evidence: of the submitter */
     struct bytes name;    /* a small record's own key */
 };
 

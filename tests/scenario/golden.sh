@@ -20,6 +20,8 @@ for archive in testdata/golden/*.tar.gz; do
     json 'len(d["attestations"]) == 2' # its provenance, and the decision about it
     expect 0 "$attest" lineage "sha256:$(printf golden-1/0 | sha256sum | cut -c1-64)" --up --json
     json 'len(d["edges"]) >= 1'
+    expect 0 "$attest" gate "shop@sha256:$(printf golden-1/7 | sha256sum | cut -c1-64)" \
+        --environment production # by evidence that the older version logged
     expect 0 "$attest" trust --out "$old/trust.now"
     cmp "$old/trust.now" "$old/trust.json" || fail "the trusted root has changed"
     expect 0 client submit golden-now 5

@@ -577,6 +577,46 @@ START_TEST(test_more_evidence_than_is_read_is_an_error_and_denies) {
 }
 END_TEST
 
+/* Whoever may submit can log what he likes about an artifact; in front of the evidence of those
+ * whom a rule trusts it does not stand. */
+START_TEST(test_a_flood_by_somebody_nobody_trusts_hides_nothing) {
+    static const struct principal stranger = {
+        .name = T("token:stranger"), .method = T("token"), .scopes = SCOPE_ATTEST};
+    struct rig rig;
+    struct ask a;
+    rig_init(&rig);
+    rig.options.limits.evidence_max = 5;
+    rig_open(&rig);
+    set_policy(&rig, POLICY);
+    for (int i = 0; i < 40; i++) {
+        char json[64];
+        struct call c;
+        if (i == 20) (void)vouch(&rig, 1);
+        (void)snprintf(json, sizeof json, "{\"result\":\"FAILED\",\"i\":%d}", i);
+        call_init(&c, &stranger);
+        call_document(&c, 1, TEST_TYPE, json);
+        ok(call_run(&rig, &c));
+        call_done(&c);
+    }
+    ck_assert_int_eq(dry_run(&rig, 1), POLICY_ALLOW);
+    ask_init(&a, &ci, 2); /* where nothing else is known, the answer says whose it is */
+    struct call c;
+    call_init(&c, &stranger);
+    call_document(&c, 2, TEST_TYPE, "{\"result\":\"PASSED\"}");
+    ok(call_run(&rig, &c));
+    a.req.dry_run = true;
+    ok(ask_run(&rig, &a));
+    ck_assert_int_eq(a.out.outcome.decision, POLICY_DENY);
+    ck_assert_int_eq(a.out.outcome.rules[1].result, POLICY_FAIL);
+    ck_assert_ptr_nonnull(memmem(a.out.outcome.rules[1].observed.data,
+                                 a.out.outcome.rules[1].observed.len, "token:stranger", 14));
+    ck_assert_uint_eq(a.out.outcome.rules[1].evidence[0], c.out.index);
+    call_done(&c);
+    ask_done(&a);
+    rig_done(&rig);
+}
+END_TEST
+
 /* Large documents as evidence: their trees take many times their size, and there are several. */
 START_TEST(test_large_evidence_is_bounded_and_its_newest_is_read) {
     struct rig rig;
@@ -712,6 +752,7 @@ static Suite *service_gate_suite(void) {
     tcase_add_test(tc, test_own_summaries_count_only_where_a_rule_names_the_decision_key);
     tcase_add_test(tc, test_much_evidence_is_decided_on_a_worker);
     tcase_add_test(tc, test_more_evidence_than_is_read_is_an_error_and_denies);
+    tcase_add_test(tc, test_a_flood_by_somebody_nobody_trusts_hides_nothing);
     tcase_add_test(tc, test_large_evidence_is_bounded_and_its_newest_is_read);
     tcase_add_test(tc, test_policies_are_replaced_while_decisions_run);
     tcase_add_test(tc, test_survives_every_allocation_failure_of_the_calling_thread);

@@ -76,31 +76,124 @@ static const char *found(struct store *s, const struct kv_snapshot *snap, enum s
 
 #define ALL UINT64_MAX
 
+/* --- evidence */
+
+static void raw_put(struct kv *kv, enum kv_family family, struct bytes key, struct bytes value) {
+    struct kv_batch *b = kv_batch_new(kv);
+    kv_batch_put(kv, b, family, key, value);
+    ok(kv_write(kv, b));
+    kv_batch_free(kv, b);
+}
+
+/* Entry i of `count`: about one subject, by the submitter that the pattern names. */
+static void add_evidence(struct store *s, const char *const *submitters, unsigned count) {
+    struct store_round *r = NULL;
+    ok(store_round_new(s, &r));
+    for (unsigned i = 0; i < count; i++) {
+        struct store_terms terms = terms_of(0);
+        struct store_entry entry = entry_of(i);
+        terms.submitter = text_of_cstr(submitters[i]);
+        ok(store_round_entry(r, &entry, &terms));
+    }
+    ok(store_round_commit(r));
+    store_round_free(r);
+}
+
+static bool is_ci(void *ctx, struct text submitter) {
+    unsigned *asked = ctx;
+    if (asked != NULL) ++*asked;
+    return bytes_start_with(bytes_of_text(submitter), BYTES_LIT("token:ci"));
+}
+
+static void put_list(char text[256], const uint64_t *list, size_t count) {
+    size_t at = strlen(text);
+    for (size_t i = 0; i < count; i++)
+        at += (size_t)snprintf(text + at, 256 - at, " %llu", (unsigned long long)list[i]);
+}
+
+/* evidence gives "<wanted> | <others>", and " cut". */
+static const char *evidence(struct store *s, const char *subject, const char *type, uint64_t below,
+                            size_t max, unsigned *asked) {
+    static char text[256];
+    struct arena arena;
+    struct store_evidence_found f = {0};
+    const struct store_evidence q = {
+        text_of_cstr(subject), text_of_cstr(type), below, max, is_ci, asked};
+    arena_init(&arena, 1 << 16);
+    ok(store_find_evidence(s, NULL, &arena, &q, &f));
+    text[0] = '\0';
+    put_list(text, f.indexes, f.count);
+    (void)strcat(text, " |");
+    put_list(text, f.others, f.other_count);
+    if (f.cut) (void)strcat(text, " cut");
+    arena_done(&arena);
+    return text;
+}
+
 START_TEST(test_evidence_is_of_one_subject_and_one_type) {
     CLEANUP(store_freep) struct store *s = new_store(_i);
     add_entries(s, 0, 8);
-    static const struct {
-        const char *subject, *type;
-        uint64_t below;
-        size_t count;
-    } cases[] = {
-        {"sha256:0003", "https://example/odd", ALL, 1},
-        {"sha256:0003", "https://example/even", ALL, 0},
-        {"sha256:0003", "https://example/odd", 3, 0},
-        {"sha256:000", "3https://example/odd", ALL, 0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct arena arena;
-        const uint64_t *list = NULL;
-        size_t count = 77;
-        struct store_evidence q = {text_of_cstr(cases[i].subject), text_of_cstr(cases[i].type),
-                                   cases[i].below, 10};
-        arena_init(&arena, 1 << 16);
-        ok(store_find_evidence(s, NULL, &arena, &q, &list, &count));
-        ck_assert_uint_eq(count, cases[i].count);
-        if (count == 1) ck_assert_uint_eq(list[0], 3);
-        arena_done(&arena);
-    }
+    ck_assert_str_eq(evidence(s, "sha256:0003", "https://example/odd", ALL, 10, NULL), " 3 |");
+    ck_assert_str_eq(evidence(s, "sha256:0003", "https://example/even", ALL, 10, NULL), " |");
+    ck_assert_str_eq(evidence(s, "sha256:0003", "https://example/odd", 3, 10, NULL), " |");
+    ck_assert_str_eq(evidence(s, "sha256:000", "3https://example/odd", ALL, 10, NULL), " |");
+}
+END_TEST
+
+START_TEST(test_evidence_is_the_newest_of_each_submitter_who_is_wanted) {
+    static const char *const by[] = {"token:ci-1", "token:x",    "token:ci-2", "token:ci-1",
+                                     "token:x",    "token:ci-1", "token:y",    "token:ci-2"};
+    CLEANUP(store_freep) struct store *s = new_store(_i);
+    add_evidence(s, by, 8);
+#define EVIDENCE(below, max) evidence(s, "sha256:0000", "https://example/even", below, max, NULL)
+    const char *all = EVIDENCE(ALL, 10);
+    ck_assert_msg(strcmp(all, " 0 2 3 5 7 | 1 6") == 0 || strcmp(all, " 0 2 3 5 7 | 6 1") == 0,
+                  "%s", all); /* submitters in the order of their hashes */
+    ck_assert_str_eq(EVIDENCE(6, 3), " 0 2 3 5 | 1");
+    all = EVIDENCE(6, 2);
+    ck_assert_str_eq(all, " 2 3 5 | 1 cut");
+    ck_assert_str_eq(EVIDENCE(3, 1), " 0 2 | 1");
+    ck_assert_str_eq(EVIDENCE(0, 1), " |");
+#undef EVIDENCE
+}
+END_TEST
+
+/* However much a submitter whom nobody trusts has logged: he is asked about once. */
+START_TEST(test_evidence_of_others_costs_one_look) {
+    const char *by[64];
+    unsigned asked = 0;
+    CLEANUP(store_freep) struct store *s = new_store(_i);
+    for (unsigned i = 0; i < 64; i++) by[i] = i == 20 ? "token:ci-1" : "token:flood";
+    add_evidence(s, by, 64);
+    ck_assert_str_eq(evidence(s, "sha256:0000", "https://example/even", ALL, 1, &asked), " 20 | 0");
+    ck_assert_uint_eq(asked, 2);
+}
+END_TEST
+
+START_TEST(test_evidence_under_another_name_than_its_key_is_data_loss) {
+    CLEANUP(store_freep) struct store *s = new_store(_i);
+    add_entries(s, 0, 1);
+    struct store_key key = {.family = KV_INDEX, .kind = 8};
+    struct sha256 both[2] = {sha256_of(BYTES_LIT("sha256:0000")),
+                             sha256_of(BYTES_LIT("https://example/even"))};
+    key.digest = sha256_of((struct bytes){both[0].octets, sizeof both});
+    key.other = sha256_of(BYTES_LIT("token:ci-1"));
+    struct buf octets;
+    struct arena arena;
+    struct store_evidence_found f = {0};
+    const struct store_evidence q = {
+        TEXT_LIT("sha256:0000"), TEXT_LIT("https://example/even"), ALL, 10, is_ci, NULL};
+    arena_init(&arena, 1 << 16);
+    buf_init(&octets, 100);
+    store_key_put(&octets, &key);
+    ok(store_find_evidence(s, NULL, &arena, &q, &f));
+    ck_assert_uint_eq(f.count, 1);
+    raw_put(store_kv(s), KV_INDEX, buf_bytes(&octets), BYTES_LIT("\1\0\0\0\7token:x"));
+    fails(store_find_evidence(s, NULL, &arena, &q, &f), ERROR_DATA_LOSS);
+    raw_put(store_kv(s), KV_INDEX, buf_bytes(&octets), BYTES_LIT(""));
+    fails(store_find_evidence(s, NULL, &arena, &q, &f), ERROR_DATA_LOSS);
+    buf_done(&octets);
+    arena_done(&arena);
 }
 END_TEST
 
@@ -428,23 +521,16 @@ END_TEST
 
 /* --- schema */
 
-static void raw_put(struct kv *kv, enum kv_family family, struct bytes key, struct bytes value) {
-    struct kv_batch *b = kv_batch_new(kv);
-    kv_batch_put(kv, b, family, key, value);
-    ok(kv_write(kv, b));
-    kv_batch_free(kv, b);
-}
-
 START_TEST(test_an_unknown_schema_is_refused) {
     static const struct {
         struct bytes schema;
         enum error_code code;
     } cases[] = {
-        {BYTES_LIT("\0\0\0\2"), ERROR_FAILED_PRECONDITION},
+        {BYTES_LIT("\0\0\0\3"), ERROR_FAILED_PRECONDITION},
         {BYTES_LIT("\0\0\0\0"), ERROR_FAILED_PRECONDITION},
         {BYTES_LIT("\xff\xff\xff\xff"), ERROR_FAILED_PRECONDITION},
         {BYTES_LIT("\0\0\1"), ERROR_DATA_LOSS},
-        {BYTES_LIT("\0\0\0\1\0"), ERROR_DATA_LOSS},
+        {BYTES_LIT("\0\0\0\2\0"), ERROR_DATA_LOSS},
         {BYTES_LIT(""), ERROR_DATA_LOSS},
     };
     CLEANUP(kv_closep) struct kv *kv = new_kv(_i);
@@ -639,6 +725,9 @@ static Suite *store_suite(void) {
     BOTH(test_an_unknown_schema_is_refused);
     BOTH(test_reading_survives_every_allocation_failure);
     BOTH(test_evidence_is_of_one_subject_and_one_type);
+    BOTH(test_evidence_is_the_newest_of_each_submitter_who_is_wanted);
+    BOTH(test_evidence_of_others_costs_one_look);
+    BOTH(test_evidence_under_another_name_than_its_key_is_data_loss);
     tcase_add_test(both, test_data_without_a_schema_is_refused);
     tcase_add_test(both, test_what_was_committed_is_there_after_reopening);
     tcase_add_test(both, test_a_failed_commit_is_there_whole_or_not_at_all);

@@ -1,9 +1,11 @@
 /* store's formats: every key and value is read back in one way alone, damage is DATA_LOSS, and a
  * check finds the row that is missing, altered or too many. */
+#include "base/alloc.h"
 #include "base/buf.h"
 #include "codec/codec.h"
 #include "kv_support.h"
 #include "store/store.h"
+#include "store/terms.h"
 
 static struct store *new_store(void) {
     struct kv *kv = NULL;
@@ -55,6 +57,7 @@ static const struct {
     {KV_INDEX, "05" ZEROS "00000000650000000000000000000005"},
     {KV_INDEX, "06" H1 "0000000000000005"},
     {KV_INDEX, "07" H1 "0000000000000005"},
+    {KV_INDEX, "08" H1 H2 "0000000000000005"},
     {KV_EDGE, "01" H1 "01" H2 "0000000000000005"},
     {KV_EDGE, "02" H2 "05" H1 "0000000000000005"},
     {KV_POLICY, "52"},
@@ -74,6 +77,8 @@ static const struct {
     {KV_TILE, "080000000000000007"},
     {KV_INDEX, "00" H1 "0000000000000005"},
     {KV_INDEX, "08" H1 "0000000000000005"},
+    {KV_INDEX, "08" H1 H2 "4000000000000000"},
+    {KV_INDEX, "09" H1 "0000000000000005"},
     {KV_INDEX, "01" H1 "4000000000000000"},
     {KV_INDEX, "05" H1 "0000000000000005"},
     {KV_INDEX, "05" ZEROS "80000000000000000000000000000005"},
@@ -476,6 +481,143 @@ START_TEST(test_a_row_too_many_is_found) {
 }
 END_TEST
 
+/* --- older schemas */
+
+#define OLD_SIZE 3
+#define STATEMENT(n)                                                                               \
+    "{\"_type\":\"https://in-toto.io/Statement/v1\",\"predicate\":{\"n\":" n                       \
+    "},\"predicateType\":\"https://example/t\",\"subject\":[{\"annotations\":{"                    \
+    "\"attestd_submitter\":{\"method\":\"token\",\"principal\":\"token:t\"}},\"digest\":{"         \
+    "\"sha256\":\"" H1 "\"},\"name\":\"a\"}]}"
+#define SUBJECT "sha256:" H1
+
+static const char *const statements[OLD_SIZE] = {STATEMENT("0"), STATEMENT("1"), STATEMENT("2")};
+
+static struct store_entry real_entry(uint64_t index) {
+    struct store_entry e = entry_of(index);
+    e.payload = bytes_of_cstr(statements[index]);
+    return e;
+}
+
+/* index_row gives the key of a row of kind 7 (schema 1) or 8 that the statements ask for. */
+static struct bytes index_row(struct buf *out, uint8_t kind, uint64_t index) {
+    struct sha256 both[2] = {sha256_of(BYTES_LIT(SUBJECT)),
+                             sha256_of(BYTES_LIT("https://example/t"))};
+    struct store_key key = {.family = KV_INDEX, .kind = kind, .number = index};
+    key.digest = sha256_of((struct bytes){both[0].octets, sizeof both});
+    key.other = sha256_of(BYTES_LIT("token:t"));
+    buf_clear(out);
+    store_key_put(out, &key);
+    return buf_bytes(out);
+}
+
+/* A log as a program of schema 1 left it. */
+static struct store *old_log(void) {
+    struct store *s = new_store();
+    struct store_round *r = NULL;
+    struct store_head head = {0};
+    struct buf key;
+    buf_init(&key, 100);
+    ok(store_round_new(s, &r));
+    for (uint64_t i = 0; i < OLD_SIZE; i++) {
+        struct store_entry entry = real_entry(i);
+        struct store_terms t;
+        struct arena arena;
+        arena_init(&arena, 1 << 20);
+        ok(store_terms_of_payload(&arena, entry.payload, &t));
+        ok(store_round_entry(r, &entry, &t));
+        arena_done(&arena);
+        struct sha256 leaf = merkle_leaf_hash(entry.leaf);
+        merkle_append(&head.frontier, &leaf, NULL, NULL);
+    }
+    head.root = merkle_root(&head.frontier);
+    store_round_head(r, &head);
+    ok(store_round_commit(r));
+    store_round_free(r);
+    for (uint64_t i = 0; i < OLD_SIZE; i++) {
+        raw_delete(s, KV_INDEX, index_row(&key, 8, i));
+        raw_put(s, KV_INDEX, index_row(&key, 7, i), (struct bytes){0});
+    }
+    raw_put(s, KV_META, BYTES_LIT("S"), BYTES_LIT("\0\0\0\1"));
+    buf_done(&key);
+    return s;
+}
+
+/* The same rows, seen by a program that has just started. */
+static struct store *reopened(struct store *s) {
+    struct store *again = NULL;
+    ok(store_open(store_kv(s), &again));
+    alloc_free(s); /* not its kv */
+    return again;
+}
+
+static uint64_t old_problems(struct store *s) {
+    struct store_check sum = {0};
+    uint64_t found = 0;
+    for (uint64_t i = 0; i < OLD_SIZE; i++) {
+        struct store_entry entry = real_entry(i);
+        struct store_terms t;
+        struct arena arena;
+        uint64_t missing = 0;
+        arena_init(&arena, 1 << 20);
+        ok(store_terms_of_payload(&arena, entry.payload, &t));
+        ok(store_check_entry(s, NULL, &entry, &t, &sum, &missing));
+        arena_done(&arena);
+        found += missing;
+    }
+    ok(store_check_rows(s, NULL, OLD_SIZE, &sum, count_line, &found));
+    return found;
+}
+
+static bool anybody(void *ctx, struct text submitter) {
+    (void)ctx;
+    return text_equal(submitter, TEXT_LIT("token:t"));
+}
+
+static size_t evidence_count(struct store *s) {
+    struct arena arena;
+    struct store_evidence_found f = {0};
+    const struct store_evidence q = {
+        TEXT_LIT(SUBJECT), TEXT_LIT("https://example/t"), UINT64_MAX, 10, anybody, NULL};
+    arena_init(&arena, 1 << 16);
+    ok(store_find_evidence(s, NULL, &arena, &q, &f));
+    arena_done(&arena);
+    return f.count;
+}
+
+START_TEST(test_schema_1_is_checked_as_it_is_and_brought_up) {
+    struct store *s = reopened(old_log());
+    bool changed = false;
+    ck_assert_uint_eq(old_problems(s), 0);
+    ok(store_upgrade(s, &changed));
+    ck_assert(changed);
+    ck_assert_uint_eq(old_problems(s), 0);
+    ck_assert_uint_eq(evidence_count(s), OLD_SIZE);
+    s = reopened(s);
+    ok(store_upgrade(s, &changed));
+    ck_assert(!changed);
+    ck_assert_uint_eq(evidence_count(s), OLD_SIZE);
+    store_free(s);
+}
+END_TEST
+
+/* Stopped at its n-th write, applied or not, it goes on at the next opening. */
+START_TEST(test_an_upgrade_that_was_cut_short_begins_anew) {
+    for (long n = 0; n < 2; n++) {
+        struct store *s = reopened(old_log());
+        bool changed = false;
+        kv_mem_fail(store_kv(s), n, _i == 1);
+        fails(store_upgrade(s, &changed), ERROR_UNAVAILABLE);
+        kv_mem_fail(store_kv(s), -1, false);
+        s = reopened(s);
+        ok(store_upgrade(s, &changed));
+        ck_assert_uint_eq(old_problems(s), 0);
+        ck_assert_uint_eq(evidence_count(s), OLD_SIZE);
+        store_free(s);
+    }
+}
+END_TEST
+
 static Suite *store_format_suite(void) {
     Suite *s = suite_create("store format");
     TCase *tc = tcase_create("format");
@@ -491,6 +633,8 @@ static Suite *store_format_suite(void) {
     tcase_add_test(tc, test_a_malformed_key_among_rows_is_data_loss);
     tcase_add_test(tc, test_a_sound_log_has_no_problems);
     tcase_add_test(tc, test_a_missing_or_altered_row_is_found);
+    tcase_add_test(tc, test_schema_1_is_checked_as_it_is_and_brought_up);
+    tcase_add_loop_test(tc, test_an_upgrade_that_was_cut_short_begins_anew, 0, 2);
     EACH(test_a_row_too_many_is_found, strange_rows);
     suite_add_tcase(s, tc);
     return s;
