@@ -330,6 +330,7 @@ static struct error *make_face(struct server *s) {
     api_rpc_options(s->api, &rpc);
     rpc.message_max = (size_t)s->config.message_max;
     rpc.arena_max = (size_t)s->config.message_max * CALL_ARENA_TIMES;
+    rpc.memory_max = (size_t)s->config.memory_max;
     rpc.deadline_default_ms = (uint32_t)s->config.deadline_ms;
     TRY(rpc_server_new(&rpc, &s->rpc));
     limits.header_list_max = (size_t)s->config.header_list_max;

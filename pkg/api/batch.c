@@ -101,7 +101,7 @@ static void begin_some(struct api_batch *b) {
         struct api_batch_item *item = &b->items[b->begun];
         item->batch = b;
         item->index = b->begun++;
-        arena_init(&item->arena, API_ITEM_MEMORY_MAX);
+        arena_init_within(&item->arena, API_ITEM_MEMORY_MAX, b->call->arena->budget);
         bool pending = false;
         struct error *err = begin_one(b, item, &pending);
         if (err != NULL || !pending) settle(b, item, err);
@@ -166,7 +166,7 @@ void api_batch_start(struct api_call *c, const struct api_batch_kind *kind, size
     b->call = c;
     b->kind = kind;
     b->count = count;
-    arena_init(&b->results, API_BATCH_MEMORY_MAX);
+    arena_init_within(&b->results, API_BATCH_MEMORY_MAX, c->arena->budget);
     atomic_init(&b->ready, NULL);
     struct error *err = prepare(b);
     if (err != NULL) {

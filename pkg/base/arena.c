@@ -16,7 +16,28 @@ struct arena_block {
     max_align_t data[];
 };
 
-void arena_init(struct arena *a, size_t max_bytes) { *a = (struct arena){.max_bytes = max_bytes}; }
+void arena_init(struct arena *a, size_t max_bytes) { arena_init_within(a, max_bytes, NULL); }
+
+void arena_init_within(struct arena *a, size_t max_bytes, struct arena_budget *budget) {
+    *a = (struct arena){.max_bytes = max_bytes, .budget = budget};
+}
+
+static size_t weight(size_t block_size) { return sizeof(struct arena_block) + block_size; }
+
+/* The builtins, not <stdatomic.h>: the header is read by C++ too. */
+static bool take_budget(struct arena_budget *budget, size_t bytes) {
+    if (budget == NULL) return true;
+    size_t used = __atomic_load_n(&budget->used_bytes, __ATOMIC_RELAXED);
+    do {
+        if (used > budget->max_bytes || bytes > budget->max_bytes - used) return false;
+    } while (!__atomic_compare_exchange_n(&budget->used_bytes, &used, used + bytes, true,
+                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return true;
+}
+
+static void give_budget(struct arena_budget *budget, size_t bytes) {
+    if (budget != NULL) (void)__atomic_fetch_sub(&budget->used_bytes, bytes, __ATOMIC_RELAXED);
+}
 
 static struct arena_block *block_new(struct arena *a, size_t need) {
     size_t size = BLOCK_MIN_BYTES;
@@ -25,8 +46,12 @@ static struct arena_block *block_new(struct arena *a, size_t need) {
     bool own = need > size / 2;
     if (own) size = need;
 
-    struct arena_block *b = alloc_zero(1, sizeof *b + size);
-    if (b == NULL) return NULL;
+    if (!take_budget(a->budget, weight(size))) return NULL;
+    struct arena_block *b = alloc_zero(1, weight(size));
+    if (b == NULL) {
+        give_budget(a->budget, weight(size));
+        return NULL;
+    }
     b->size = size;
     if (own && a->blocks != NULL) { /* keep the roomy block in front */
         b->next = a->blocks->next;
@@ -64,6 +89,7 @@ void arena_done(struct arena *a) {
     while (a->blocks != NULL) {
         struct arena_block *b = a->blocks;
         a->blocks = b->next;
+        give_budget(a->budget, weight(b->size));
         alloc_free(b);
     }
     *a = (struct arena){0};

@@ -51,10 +51,12 @@
       "Threads for work over a millisecond, and as many for timestamps' signatures.")              \
     X(SIZE, message_max, "limits.message", "4MiB", 65536, 67108864, RESTART,                       \
       "One message. Stops: memory by size.")                                                       \
+    X(SIZE, memory_max, "limits.memory", "512MiB", 67108864, 68719476736, RESTART,                 \
+      "Decoded messages and answers of all calls together. Stops: memory by number.")              \
     X(SIZE, predicate_max, "limits.predicate", "2MiB", 4096, 33554432, RESTART,                    \
       "One predicate document. Stops: a log that grows without bound.")                            \
     X(COUNT, json_depth_max, "limits.json_depth", "64", 8, 256, RESTART,                           \
-      "Nesting of JSON. Stops: stack exhaustion.")                                                 \
+      "Nesting of predicates sent as octets (of messages: 64). Stops: stack exhaustion.")          \
     X(COUNT, batch_max, "limits.batch", "1000", 1, 10000, RESTART,                                 \
       "Items of a batch. Stops: one call that holds a thread.")                                    \
     X(COUNT, streams_max, "limits.streams", "100", 1, 1000, RESTART,                               \

@@ -41,7 +41,7 @@ struct rpc_call *call_new(struct rpc_server *s, struct http_exchange *x) {
     call->deadline.fn = on_deadline;
     call->deadline_us = UINT64_MAX;
     call->began_us = clock_mono_us(&clock_system);
-    arena_init(&call->arena, s->options.arena_max);
+    arena_init_within(&call->arena, s->options.arena_max, &s->memory);
     rpc_frames_init(&call->frames, s->options.message_max);
     buf_init(&call->body, s->options.message_max);
     atomic_init(&call->holders, 1);

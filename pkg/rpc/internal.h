@@ -21,6 +21,7 @@ struct rpc_server {
     struct http_handler handler;
     uint32_t process_id; /* random: request ids of two runs differ */
     atomic_uint_fast64_t next_id;
+    struct arena_budget memory; /* of all calls */
 };
 
 struct rpc_post {

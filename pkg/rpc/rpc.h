@@ -42,6 +42,8 @@ struct rpc_options {
                     const struct error *err, uint64_t micros);
     size_t message_max;           /* 4 MiB */
     size_t arena_max;             /* per call; 16 MiB */
+    size_t memory_max;            /* of the arenas of all calls together: one may be small and there
+                                     are many; 512 MiB */
     uint32_t deadline_default_ms; /* unary; 30,000 */
 };
 

@@ -123,6 +123,7 @@ struct error *rpc_server_new(const struct rpc_options *options, struct rpc_serve
     TRY(entropy_fill(&entropy_system, id, sizeof id));
     memcpy(&s->process_id, id, sizeof id);
     atomic_init(&s->next_id, 1);
+    s->memory.max_bytes = options->memory_max;
     s->handler = (struct http_handler){.ctx = s,
                                        .on_request = on_request,
                                        .on_body = on_body,

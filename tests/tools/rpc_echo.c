@@ -186,6 +186,7 @@ static const struct rpc_options options = {
     .authenticate = authenticate,
     .message_max = (size_t)4 << 20,
     .arena_max = (size_t)16 << 20,
+    .memory_max = (size_t)512 << 20,
     .deadline_default_ms = 30000,
 };
 

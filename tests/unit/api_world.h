@@ -63,6 +63,7 @@ static inline void world_serve(struct world *w) {
     struct http_route routes[API_ROUTES_MAX];
     struct rpc_options options = {.message_max = (size_t)4 << 20,
                                   .arena_max = (size_t)16 << 20,
+                                  .memory_max = (size_t)512 << 20,
                                   .deadline_default_ms = 30000};
     api_rpc_options(w->api, &options);
     ok(rpc_server_new(&options, &w->rpc));

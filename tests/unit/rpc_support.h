@@ -147,6 +147,7 @@ static const struct rpc_options service_options = {
     .observe = service_observe,
     .message_max = (size_t)4 << 20,
     .arena_max = (size_t)16 << 20,
+    .memory_max = (size_t)20 << 20,
     .deadline_default_ms = 30000,
 };
 

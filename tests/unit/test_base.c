@@ -63,6 +63,30 @@ START_TEST(test_arena_keeps_its_bound_and_zeroes) {
 }
 END_TEST
 
+START_TEST(test_arenas_keep_a_bound_that_they_share) {
+    struct arena_budget budget = {.max_bytes = 35000}; /* blocks double: 9,000, then 18,000 */
+    struct arena a, b, c;
+    arena_init_within(&a, 100000, &budget);
+    arena_init_within(&b, 100000, &budget);
+    arena_init_within(&c, 100000, &budget);
+    ck_assert_ptr_nonnull(arena_alloc(&a, 9000));
+    ck_assert_ptr_nonnull(arena_alloc(&b, 9000));
+    ck_assert_uint_gt(budget.used_bytes, 18000);
+    ck_assert_ptr_null(arena_alloc(&b, 9000)); /* its own bound would allow it */
+    arena_done(&a);
+    ck_assert_ptr_nonnull(arena_alloc(&b, 9000));
+    size_t used = budget.used_bytes;
+    (void)alloc_fail_after(0);
+    ck_assert_ptr_null(arena_alloc(&c, 100)); /* what could not be had is not counted */
+    (void)alloc_fail_after(-1);
+    ck_assert_uint_eq(budget.used_bytes, used);
+    ck_assert_ptr_nonnull(arena_alloc(&c, 100));
+    arena_done(&b);
+    arena_done(&c);
+    ck_assert_uint_eq(budget.used_bytes, 0);
+}
+END_TEST
+
 START_TEST(test_arena_survives_every_allocation_failure) {
     for (long n = 0; n < 6; n++) {
         struct arena a;
@@ -183,6 +207,7 @@ int main(void) {
     TCase *tc = tcase_create("base");
     tcase_add_test(tc, test_utf8_is_what_rfc3629_says);
     tcase_add_test(tc, test_arena_keeps_its_bound_and_zeroes);
+    tcase_add_test(tc, test_arenas_keep_a_bound_that_they_share);
     tcase_add_test(tc, test_arena_survives_every_allocation_failure);
     tcase_add_test(tc, test_buf_failure_is_sticky_and_said_once);
     tcase_add_test(tc, test_buf_writes_every_form);

@@ -87,6 +87,7 @@ static void serve(void) {
                                         .observe = observe,
                                         .message_max = (size_t)4 << 20,
                                         .arena_max = (size_t)16 << 20,
+                                        .memory_max = (size_t)512 << 20,
                                         .deadline_default_ms = 30000};
     liar.tls = tls_server_good();
     OK(net_loop_new(&liar.loop));

@@ -312,6 +312,33 @@ START_TEST(test_a_reset_tells_the_handler_which_still_finishes) {
 }
 END_TEST
 
+static struct rpc_call *keep_one(struct rpc_world *w, struct raw *r) {
+    service.kept = NULL;
+    *r = raw_grpc(w, "/t.T/Keep", BYTES_LIT(MSG_ABC));
+    (void)raw_start(r);
+    while (service.kept == NULL) run_for(w, 5);
+    return service.kept;
+}
+
+/* Each may have 16 MiB, and all together 20. */
+START_TEST(test_the_memory_of_all_calls_together_has_a_bound) {
+    const size_t much = (size_t)12 << 20;
+    struct rpc_world w = {0};
+    struct raw r[2];
+    rpc_world_open(&w);
+    struct rpc_call *first = keep_one(&w, &r[0]);
+    struct rpc_call *second = keep_one(&w, &r[1]);
+    ck_assert_ptr_nonnull(arena_alloc(rpc_call_arena(first), much));
+    ck_assert_ptr_null(arena_alloc(rpc_call_arena(second), much));
+    rpc_call_finish(first, NULL);
+    ck_assert_ptr_nonnull(arena_alloc(rpc_call_arena(second), much));
+    rpc_call_finish(second, NULL);
+    while (!r[0].done || !r[1].done) net_loop_run(w.loop);
+    for (int i = 0; i < 2; i++) buf_done(&r[i].data);
+    rpc_world_close(&w);
+}
+END_TEST
+
 START_TEST(test_streams_keep_to_the_readers_pace) {
     struct rpc_world w = {0};
     rpc_world_open(&w);
@@ -549,6 +576,7 @@ static Suite *rpc_suite(void) {
     tcase_add_test(tc, test_errors_carry_reason_field_and_retry);
     tcase_add_test(tc, test_a_deadline_ends_the_call_for_the_peer_and_tells_the_handler);
     tcase_add_test(tc, test_a_reset_tells_the_handler_which_still_finishes);
+    tcase_add_test(tc, test_the_memory_of_all_calls_together_has_a_bound);
     tcase_add_test(tc, test_streams_keep_to_the_readers_pace);
     tcase_add_test(tc, test_request_streams_are_handed_on_message_by_message);
     tcase_add_test(tc, test_answers_that_pile_up_hold_back_the_requests);
