@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "client/client.h"
+#include "file/file.h"
 
 static bool shows_colours(int fd) {
     const char *term = getenv("TERM");
@@ -14,6 +15,11 @@ static bool shows_colours(int fd) {
 }
 
 int main(int argc, char **argv) {
+    struct error *err = file_hold_standard();
+    if (err != NULL) {
+        error_ignore(err, "there may be nowhere to say it");
+        return 2;
+    }
     const struct client_io io = {.in = stdin,
                                  .out = stdout,
                                  .err = stderr,

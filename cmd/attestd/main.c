@@ -141,11 +141,13 @@ static void bound_heap(void) {
 int main(int argc, char **argv) {
     harden();
     bound_heap();
+    struct error *err = file_hold_standard();
+    if (err != NULL) return report(err, EXIT_OTHER);
     if (argc < 2) return usage(stderr, EXIT_USAGE);
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
         return usage(stdout, EXIT_CLEAN);
     if (strcmp(argv[1], "--version") == 0) return version_main(1, argv);
-    struct error *err = crypto_init();
+    err = crypto_init();
     if (err != NULL) return report(err, EXIT_OTHER);
     for (size_t i = 0; i < COMMANDS; i++) {
         const struct command *c = &commands[i];

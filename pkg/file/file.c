@@ -270,3 +270,15 @@ struct error *file_dir_is_empty(const char *path, bool *out) {
     *out = empty;
     return NULL;
 }
+
+/* --- standard input, output and error */
+
+struct error *file_hold_standard(void) {
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+        /* The wrong direction on purpose; the lowest free number is this one. */
+        if (open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return file_errno(errno, "open", "/dev/null");
+    }
+    return NULL;
+}

@@ -66,6 +66,12 @@ MUST_USE struct error *file_exists(const char *path, bool *out);
 /* file_dir_is_empty says whether a folder has no entry; one that is not there is empty. */
 MUST_USE struct error *file_dir_is_empty(const char *path, bool *out);
 
+/* file_hold_standard opens what of standard input, output and error was closed by who started this
+ * process, such that reading or writing there fails as it would have: else the next file or socket
+ * takes the number, and what is printed goes into it. Call it before anything is opened.
+ * Errors: UNAVAILABLE. */
+MUST_USE struct error *file_hold_standard(void);
+
 /* file_errno turns `number` (an errno) into an error "verb path: why" with the codes above. */
 MUST_USE struct error *file_errno(int number, const char *verb, const char *path);
 

@@ -111,6 +111,12 @@ expect 0 "$attest" lineage b.bin --up --depth 1 --json
 expect 2 "$attest" lineage a.bin --up --down
 expect 2 "$attest" lineage a.bin --depth 65
 
+# closed descriptors: an answer that cannot be given is no answer, and nothing else takes their place
+expect 2 sh -c "'$attest' list a.bin >&-"
+expect 0 sh -c "'$attest' list a.bin <&- 2>&-"
+said out "4 about"
+expect 2 sh -c "'$attest' verify a.bin --receipt - <&-"
+
 # the log
 expect 0 "$attest" log checkpoint
 [ "$(head -c 1 "$work/out" | wc -c)" -eq 1 ] && [ "$(sed -n 2p "$work/out")" = 6 ] ||

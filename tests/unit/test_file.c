@@ -246,6 +246,28 @@ START_TEST(test_paths_are_joined_within_their_bound) {
 }
 END_TEST
 
+/* What was closed stays unusable, and no file that is opened later takes its number. */
+START_TEST(test_closed_standard_descriptors_are_held) {
+    int kept = dup(STDERR_FILENO), later = -1;
+    char octet = 0;
+    (void)close(STDIN_FILENO);
+    (void)close(STDOUT_FILENO);
+    (void)close(STDERR_FILENO);
+    ok(file_hold_standard());
+    ssize_t got = read(STDIN_FILENO, &octet, 1);
+    ssize_t out = write(STDOUT_FILENO, &octet, 1), err = write(STDERR_FILENO, &octet, 1);
+    later = open("/dev/null", O_RDONLY);
+    ok(file_hold_standard()); /* what is open is left alone */
+    ck_assert_int_eq(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+    ck_assert_int_eq(got, -1);
+    ck_assert_int_eq(out, -1);
+    ck_assert_int_eq(err, -1);
+    ck_assert_int_gt(later, STDERR_FILENO);
+    (void)close(later);
+    (void)close(kept);
+}
+END_TEST
+
 START_TEST(test_every_allocation_failure_is_an_error) {
     ok(file_write(at("a"), BYTES_LIT("four"), 0600, FILE_NEW));
     (void)alloc_fail_after(0);
@@ -273,6 +295,7 @@ static Suite *file_suite(void) {
     tcase_add_test(tc, test_only_regular_files_within_the_bound_are_read);
     tcase_add_test(tc, test_folders_are_made_with_what_is_above_them);
     tcase_add_test(tc, test_paths_are_joined_within_their_bound);
+    tcase_add_test(tc, test_closed_standard_descriptors_are_held);
     tcase_add_test(tc, test_every_allocation_failure_is_an_error);
     suite_add_tcase(s, tc);
     return s;
