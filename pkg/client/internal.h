@@ -96,7 +96,9 @@ MUST_USE struct error *settings_load(struct cli *cli, struct settings *out);
 /* settings_parse_server splits "https://host[:port]"; the host is in `arena`. */
 MUST_USE struct error *settings_parse_server(struct arena *arena, const char *server,
                                              const char **out_host, uint16_t *out_port);
-/* settings_state_dir is $XDG_STATE_HOME/attest (~/.local/state/attest). */
+/* settings_state_dir is $XDG_STATE_HOME/attest (~/.local/state/attest). Errors: FAILED_PRECONDITION
+ * where settings_has_state_dir says that there is neither. */
+bool settings_has_state_dir(void);
 MUST_USE struct error *settings_state_dir(struct arena *arena, const char **out);
 
 /* --- files (files.c) */

@@ -47,16 +47,24 @@ static struct error *xdg(struct arena *arena, const char *variable, const char *
     return join(arena, base, below, out);
 }
 
+bool settings_has_state_dir(void) {
+    return environment("XDG_STATE_HOME") != NULL || environment("HOME") != NULL;
+}
+
 struct error *settings_state_dir(struct arena *arena, const char **out) {
     return xdg(arena, "XDG_STATE_HOME", "/.local/state", "/attest", out);
 }
 
-/* The file's object; JSON_NULL where there is no file. One that is named must be there. */
+/* The file's object; JSON_NULL where there is no file. One that is named must be there; a service
+ * without a home has none. */
 static struct error *read_config(struct cli *cli, struct json_value *out, const char **out_path) {
     struct json_limits limits = {.depth_max = 4, .octets_max = CONFIG_OCTETS_MAX};
     const char *path = environment("ATTEST_CONFIG");
     bool named = path != NULL;
     *out = (struct json_value){.type = JSON_NULL};
+    *out_path = "~/.config/attest/config.json";
+    if (!named && environment("XDG_CONFIG_HOME") == NULL && environment("HOME") == NULL)
+        return NULL;
     if (!named) TRY(xdg(&cli->arena, "XDG_CONFIG_HOME", "/.config", "/attest/config.json", &path));
     *out_path = path;
     if (!named && !path_exists(path)) return NULL;
