@@ -45,6 +45,14 @@ static struct error *print_only(struct cli *cli, const Attestd__V1__GetTrustResp
     return NULL;
 }
 
+/* Without a home there is nowhere to remember it: --trust FILE then says it each time. */
+static struct error *remember(struct cli *cli, const char *path) {
+    if (settings_has_state_dir()) return trust_remember(cli, path);
+    cli_note(cli, "attest: neither HOME nor XDG_STATE_HOME is set: verify needs --trust %s\n",
+             path);
+    return NULL;
+}
+
 struct error *run_trust(struct cli *cli, int *out_exit) {
     struct request r;
     const struct ProtobufCMessage *m = NULL;
@@ -68,6 +76,7 @@ struct error *run_trust(struct cli *cli, int *out_exit) {
         *out_exit = CLI_EXIT_NO;
         return NULL;
     }
+    TRY(remember(cli, path));
     if (cli->json) return cli_print(cli, m);
     cli_say(cli, "%s\n%s.keys.json\n", path, path);
     return NULL;

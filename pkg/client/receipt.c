@@ -23,32 +23,44 @@ struct error *cli_fetch_trust(struct cli *cli, struct trust_files *out) {
     return NULL;
 }
 
-/* Fetches and pins. Where the folder cannot be written the keys serve this command alone. */
+/* Where the folder cannot be written, or there is none, the keys serve this command alone. */
+static void note_not_pinned(struct cli *cli, const char *why) {
+    cli_note(cli, "attest: the server's keys are used but not pinned: %s\n", why);
+}
+
 static struct error *fetch_and_pin(struct cli *cli, const char *path, struct trust_files *out) {
-    bool refused = false;
+    bool refused = false, first = !path_exists(path);
+    char text[512];
     TRY(cli_fetch_trust(cli, out));
     struct error *err = trust_pin(cli, path, out, &refused);
-    if (refused)
-        return error_new(ERROR_FAILED_PRECONDITION,
-                         "the server's keys are not the ones that were pinned");
-    if (err != NULL) {
-        char text[512];
-        error_text(err, text, sizeof text);
-        cli_note(cli, "attest: the server's keys are used but not pinned: %s\n", text);
-        error_ignore(err, "said; the answer can be checked all the same");
+    if (refused && err == NULL)
+        err = error_new(ERROR_FAILED_PRECONDITION,
+                        "the server's keys are not the ones that were pinned");
+    if (refused) return err;
+    if (err == NULL) err = trust_remember_first(cli, path);
+    if (err == NULL) {
+        if (first)
+            cli_note(cli, "attest: pinned the keys of %s in %s\n", cli->settings.server, path);
+        return NULL;
     }
+    error_text(err, text, sizeof text);
+    note_not_pinned(cli, text);
+    error_ignore(err, "said; the answer can be checked all the same");
     return NULL;
 }
 
 struct error *cli_trust(struct cli *cli, struct trust **out) {
-    const char *path = NULL;
+    const char *path = "the server's keys";
     struct trust_files files;
-    TRY(trust_path_of_server(cli, &path));
-    if (path_exists(path)) {
-        TRY(trust_read(&cli->arena, path, &files));
+    if (!settings_has_state_dir()) {
+        note_not_pinned(cli, "neither HOME nor XDG_STATE_HOME is set");
+        TRY(cli_fetch_trust(cli, &files));
     } else {
-        TRY(fetch_and_pin(cli, path, &files));
-        cli_note(cli, "attest: pinned the keys of %s in %s\n", cli->settings.server, path);
+        TRY(trust_path_of_server(cli, &path));
+        if (path_exists(path))
+            TRY(trust_read(&cli->arena, path, &files));
+        else
+            TRY(fetch_and_pin(cli, path, &files));
     }
     struct error *err = trust_open(&files, out);
     return err == NULL ? NULL : error_wrap(err, "%s", path);
@@ -93,7 +105,8 @@ struct error *cli_check_receipt(struct cli *cli, struct arena *arena,
     CLEANUP(trust_closep) struct trust *trust = NULL;
     TRY(cli_trust(cli, &trust));
     TRY(verify(arena, check, trust, out));
-    if (out->verdict != BUNDLE_VERIFIED) { /* perhaps by a key that was added since */
+    /* perhaps by a key that was added since */
+    if (out->verdict != BUNDLE_VERIFIED && settings_has_state_dir()) {
         const char *path = NULL;
         struct trust_files files;
         trust_close(MOVE(trust));

@@ -3,7 +3,7 @@
  * change one. FILE is a Sigstore trusted root (the log's keys), FILE.keys.json our signing keys.
  *
  * $XDG_STATE_HOME/attest/<host>:<port>.json   the server's, pinned
- * $XDG_STATE_HOME/attest/last-trust           path of the FILE that was saved last
+ * $XDG_STATE_HOME/attest/last-trust           path of the FILE that `attest trust` saved last
  */
 #include "client/trust.h"
 
@@ -197,7 +197,7 @@ static struct error *absolute(struct arena *arena, const char *path, const char 
     return NULL;
 }
 
-static struct error *remember(struct cli *cli, const char *path) {
+struct error *trust_remember(struct cli *cli, const char *path) {
     const char *dir = NULL, *pointer = NULL, *whole = NULL;
     struct buf line;
     TRY(settings_state_dir(&cli->arena, &dir));
@@ -209,6 +209,13 @@ static struct error *remember(struct cli *cli, const char *path) {
     buf_put_u8(&line, '\n');
     TRY(buf_finish(&line, "path"));
     return cli_write_file(pointer, buf_bytes(&line), 0600);
+}
+
+struct error *trust_remember_first(struct cli *cli, const char *path) {
+    const char *dir = NULL, *pointer = NULL;
+    TRY(settings_state_dir(&cli->arena, &dir));
+    TRY(join(&cli->arena, dir, "/", LAST_TRUST, &pointer));
+    return path_exists(pointer) ? NULL : trust_remember(cli, path);
 }
 
 static struct error *make_folder_of(struct arena *arena, const char *path) {
@@ -250,14 +257,12 @@ struct error *trust_pin(struct cli *cli, const char *path, const struct trust_fi
     struct error *err = trust_open(fetched, &now);
     if (err != NULL) return error_wrap(err, "the server's trust files");
     TRY(join(&cli->arena, path, ".keys.json", "", &keys));
-    TRY(compare_with_saved(cli, path, keys, now, &change));
-    *out_refused = change == TRUST_CHANGE_REFUSED;
-    if (*out_refused) return NULL;
-    if (change == TRUST_CHANGE_ADDED) {
-        TRY(make_folder_of(&cli->arena, path));
-        /* Keys first: stopped in between, the pair does not load, and says so. */
-        TRY(cli_write_file(keys, fetched->keys, 0644));
-        TRY(cli_write_file(path, fetched->root, 0644));
-    }
-    return remember(cli, path);
+    err = compare_with_saved(cli, path, keys, now, &change);
+    *out_refused = err != NULL || change == TRUST_CHANGE_REFUSED;
+    if (*out_refused) return err;
+    if (change == TRUST_CHANGE_NONE) return NULL;
+    TRY(make_folder_of(&cli->arena, path));
+    /* Keys first: stopped in between, the pair does not load, and says so. */
+    TRY(cli_write_file(keys, fetched->keys, 0644));
+    return cli_write_file(path, fetched->root, 0644);
 }

@@ -9,6 +9,8 @@ struct trust_files {
     struct bytes keys; /* our signing keys */
 };
 
+/* trust_path_of_server is where the server's keys are pinned; trust_path_of_last what was
+ * remembered last. Errors: as settings_state_dir; NOT_FOUND where nothing was. */
 MUST_USE struct error *trust_path_of_server(struct cli *cli, const char **out);
 MUST_USE struct error *trust_path_of_last(struct cli *cli, const char **out);
 
@@ -21,8 +23,15 @@ void trust_close(struct trust *t);
 DEFINE_CLEANUP(struct trust, trust_close);
 
 /* trust_pin saves what was fetched at `path`, unless it drops or changes what is saved there: then
- * *out_refused, nothing is written, and standard error says which. */
+ * *out_refused, nothing is written, and standard error says which. Also *out_refused with an error
+ * if what is saved cannot be read, half a pin too. */
 MUST_USE struct error *trust_pin(struct cli *cli, const char *path,
                                  const struct trust_files *fetched, bool *out_refused);
+
+/* trust_remember makes `path` what `attest verify` reads where no file is named;
+ * trust_remember_first does so only where nothing was remembered before: talking to another server
+ * must not change what is believed about receipts. */
+MUST_USE struct error *trust_remember(struct cli *cli, const char *path);
+MUST_USE struct error *trust_remember_first(struct cli *cli, const char *path);
 
 #endif

@@ -54,5 +54,35 @@ cmp "$file" saved.json && cmp "$keys" saved.json.keys.json || fail "the pin was 
 ATTEST_CA=$ca expect 2 "$attest" list a.bin --timeout 2s
 stop_server
 
+# half a pin is none: it is not passed over, and what is left of it stays
+start_server "$work/data2" --listen "127.0.0.1:$port"
+mv "$file" aside.json
+expect 2 "$attest" get 0
+expect 2 "$attest" provenance a.bin --build-type https://b.example/v3 --out bad.json
+[ ! -e bad.json ] && [ ! -e "$file" ] || fail "half a pin was passed over"
+mv aside.json "$file"
+stop_server
+
+# what is believed about receipts is what `attest trust` saved, not the server that was asked last
+start_server "$work/data3" --listen 127.0.0.1:0
+expect 0 "$attest" provenance a.bin --build-type https://b.example/v4 --out third.json
+said err "pinned the keys"
+expect 1 "$attest" verify a.bin --receipt third.json
+expect 0 "$attest" verify a.bin --receipt receipt.json
+expect 0 "$attest" trust
+expect 0 "$attest" verify a.bin --receipt third.json
+
+# without a home: flags and environment are enough, and it is said that nothing is pinned
+expect 0 env -u HOME -u XDG_STATE_HOME -u XDG_CONFIG_HOME "$attest" provenance a.bin \
+    --build-type https://b.example/v5 --out homeless.json
+said err "not pinned"
+expect 0 env -u HOME -u XDG_STATE_HOME "$attest" trust --out homeless-trust.json
+expect 0 env -u HOME -u XDG_STATE_HOME "$attest" verify a.bin --receipt homeless.json --trust homeless-trust.json
+# where nothing can be saved, nothing is said to be pinned
+expect 0 env XDG_STATE_HOME=/proc "$attest" get 0
+said err "not pinned"
+not_said err "pinned the keys"
+stop_server
+
 # what was verified before still is
 ATTEST_TOKEN_FILE=$admin expect 0 "$attest" verify a.bin --receipt receipt.json --trust saved.json
