@@ -283,7 +283,7 @@ struct error *policy_predicate_types(struct arena *arena, const struct policy_se
 }
 
 static bool rule_wants(const struct rule *r, struct text predicate_type, struct text signer) {
-    return text_equal(r->predicate_type, predicate_type) && glob_any(&r->signers, signer);
+    return text_equal(r->predicate_type, predicate_type) && rule_takes_signer(r, signer);
 }
 
 bool policy_wants_signer(const struct policy_set *set, const struct policy_question *question,

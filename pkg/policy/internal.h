@@ -187,6 +187,8 @@ MUST_USE struct error *policy_name_check(const struct decoder *d, unsigned line,
 
 /* glob_any answers whether one of `globs` matches `value`. */
 bool glob_any(const struct text_list *globs, struct text value);
+/* rule_takes_signer: does one of the rule's signers stand for `signer`? */
+bool rule_takes_signer(const struct rule *r, struct text signer);
 
 /* --- rules: see rules.c for the table */
 enum check_result {

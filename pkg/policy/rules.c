@@ -100,9 +100,16 @@ static void expect_key(struct buf *out, const struct rule *r) {
     if (r->decision_key) buf_put_cstr(out, "a passed summary of the gate's own");
 }
 
-/* --- signers */
+/* --- signers: "*" alone says that anyone with the scope is meant, also one whose name holds a "/",
+ * which no "*" crosses otherwise */
+bool rule_takes_signer(const struct rule *r, struct text signer) {
+    for (size_t i = 0; i < r->signers.count && signer.len > 0; i++) {
+        if (text_equal(r->signers.items[i], TEXT_LIT("*"))) return true;
+    }
+    return glob_any(&r->signers, signer);
+}
 static enum check_result check_signers(const struct check *c) {
-    return glob_any(&c->rule->signers, c->evidence->signer) ? CHECK_YES : CHECK_NO;
+    return rule_takes_signer(c->rule, c->evidence->signer) ? CHECK_YES : CHECK_NO;
 }
 static void observe_signers(struct buf *out, const struct check *c) {
     buf_put_cstr(out, "submitted by ");

@@ -540,6 +540,45 @@ START_TEST(test_a_case_is_judged_by_decision_and_by_who_denies) {
 }
 END_TEST
 
+/* --- signers: ["*"] says anyone with the scope; nothing else lets "*" cross a "/" */
+static bool allows(const char *signers, const char *signer) {
+    static const struct intoto_digest digest = {TEXT_LIT("sha256"), TEXT_LIT("00")};
+    struct intoto_resource subject = {.digests = &digest, .digest_count = 1};
+    struct json_value predicate = {.type = JSON_NULL};
+    struct intoto_statement statement = {.predicate_type = TEXT_LIT("https://example.com/t/v1"),
+                                         .subjects = &subject,
+                                         .subject_count = 1,
+                                         .predicate = &predicate};
+    struct policy_evidence e = {.statement = &statement, .signer = text_of_cstr(signer)};
+    struct policy_question q = {.digests = &digest, .digest_count = 1};
+    struct policy_outcome out;
+    struct policy_set *set = NULL;
+    struct arena arena;
+    char text[512];
+    (void)snprintf(text, sizeof text,
+                   HEAD
+                   "require:\n- {name: r, predicateType: https://example.com/t/v1, signers: %s}\n",
+                   signers);
+    arena_init(&arena, 1 << 20);
+    ck_assert_ptr_null(load_one("p.yaml", bytes_of_cstr(text), &set));
+    ck_assert_ptr_null(policy_decide(&arena, set, &q, &e, 1, &out));
+    bool wanted = policy_wants_signer(set, &q, statement.predicate_type, e.signer);
+    ck_assert_int_eq(wanted, out.decision == POLICY_ALLOW); /* what counts is looked for */
+    policy_set_free(set);
+    arena_done(&arena);
+    return out.decision == POLICY_ALLOW;
+}
+
+START_TEST(test_a_star_alone_means_any_signer) {
+    ck_assert(allows("[\"*\"]", "token:ci-1"));
+    ck_assert(allows("[\"*\"]", "token:team/ci"));
+    ck_assert(allows("[other, \"*\"]", "token:team/ci"));
+    ck_assert(!allows("[\"*\"]", ""));
+    ck_assert(!allows("[\"token:*\"]", "token:team/ci"));
+    ck_assert(allows("[\"token:**\"]", "token:team/ci"));
+}
+END_TEST
+
 /* --- lint */
 START_TEST(test_lint_names_what_is_probably_not_meant) {
     static const char text[] = HEAD
@@ -611,6 +650,7 @@ static Suite *policy_suite(void) {
     tcase_add_test(tc, test_cases_load);
     tcase_add_test(tc, test_cases_that_do_not_load);
     tcase_add_test(tc, test_a_case_is_judged_by_decision_and_by_who_denies);
+    tcase_add_test(tc, test_a_star_alone_means_any_signer);
     tcase_add_test(tc, test_lint_names_what_is_probably_not_meant);
     tcase_add_test(tc, test_lint_is_silent_on_the_example);
     suite_add_tcase(s, tc);
