@@ -133,7 +133,8 @@ struct error *policies_read_dir(struct arena *arena, const char *dir, bool may_b
         *out = (struct policies_dir){0};
         return NULL;
     }
-    if (fd < 0) return refuse(dir, "", strerror(errno));
+    if (fd < 0)
+        return refuse(dir, "", errno == ENOTDIR ? "a link, or no directory" : strerror(errno));
     CLEANUP(closedirp) DIR *d = fdopendir(fd); /* owns fd from here on */
     if (d == NULL) {
         (void)close(fd);

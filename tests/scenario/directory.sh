@@ -42,6 +42,16 @@ said out "critical"
 said out "DNS:build7.example"
 not_said out "IP:"
 
+# policies that do not load are configuration, whatever is wrong with them
+for wrong in 'echo junk: 1 >p.yaml' 'ln -s /etc/hostname p.yaml' ': >p.yaml; chmod 666 p.yaml' \
+    'head -c 300000 /dev/zero >p.yaml'; do
+    rm -rf "$work/policies" && mkdir "$work/policies"
+    (cd "$work/policies" && eval "$wrong")
+    expect 2 "$attestd" serve --data "$d" --anchor "$work/p.anchor" --policies "$work/policies" --listen 127.0.0.1:0
+    said err "p.yaml"
+done
+expect 2 "$attestd" serve --data "$d" --anchor "$work/p.anchor" --policies "$work/none" --listen 127.0.0.1:0
+
 # stopped: fsck, tokens
 expect 0 "$attestd" fsck --data "$d" --anchor "$anchor"
 said out "all agrees: 0 entries, root $zero"
