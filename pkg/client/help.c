@@ -87,11 +87,15 @@ void help_all(FILE *out) {
 }
 
 void help_family(FILE *out, const char *family) {
+    const char *example = NULL; /* of its first command */
     (void)fprintf(out, "Usage: attest %s COMMAND [ARGUMENTS] [OPTIONS]\n\n", family);
     for (const struct command *c = commands; c->name != NULL; c++) {
-        if (starts_with_word(c->name, family)) put_line(out, c);
+        if (!starts_with_word(c->name, family)) continue;
+        put_line(out, c);
+        if (example == NULL) example = c->example;
     }
-    (void)fprintf(out, "\n`attest %s COMMAND --help` says more.\n", family);
+    (void)fprintf(out, "\n`attest %s COMMAND --help` says more.\n\nExample:\n  %s\n", family,
+                  example == NULL ? "attest --help" : example);
 }
 
 static void put_options(FILE *out, const struct option *list) {

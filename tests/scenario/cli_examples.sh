@@ -28,3 +28,11 @@ while read -r name; do
     echo "ok: $(cat example)"
 done <names
 said out "verified"
+for family in model log policy; do
+    expect 0 "$attest" $family --help
+    tail -n 1 "$work/out" | sed 's/^  //' >example
+    grep -q "^attest $family " example || fail "$family: its --help does not end with an example"
+    expect 0 sh -e example
+done
+expect 0 "$attest" token --help
+said out "  attest token create ci-shop"
