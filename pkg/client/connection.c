@@ -158,10 +158,14 @@ static struct error *call_once(struct cli *cli, const char *path, struct bytes w
 static struct error *call_until_answered(struct cli *cli, const struct method *m, struct bytes wire,
                                          struct bytes *out) {
     int64_t pause_ms = PAUSE_FIRST_MS;
+    struct rpc_client_result before = {0};
     for (unsigned attempt = 1;; attempt++) {
         struct rpc_client_result result = {0};
         TRY(call_once(cli, m->path, wire, out, &result));
         if (result.code == 0) return NULL;
+        /* What was in the way until then says more than that the time is over. */
+        if (result.code == ERROR_DEADLINE_EXCEEDED && before.code != 0) result = before;
+        before = result;
         int64_t wait_ms = result.retry_ms > 0 ? (int64_t)result.retry_ms : pause_ms;
         bool again = result.code == ERROR_UNAVAILABLE && !m->once && wait_ms < left_ms(cli);
         if (!again) {
@@ -170,7 +174,7 @@ static struct error *call_until_answered(struct cli *cli, const struct method *m
         }
         if (attempt == 1)
             cli_note(cli, "attest: %s is unavailable; trying again for %lld s\n",
-                     cli->settings.server, (long long)(left_ms(cli) / 1000));
+                     cli->settings.server, (long long)((left_ms(cli) + 999) / 1000));
         pause_for(wait_ms);
         pause_ms = pause_ms * 2 > PAUSE_MAX_MS ? PAUSE_MAX_MS : pause_ms * 2;
     }

@@ -15,7 +15,8 @@ static const char *todo_of(const struct error *err) {
     if (todo[0] != '\0') return todo;
     switch (error_code(err)) {
         case ERROR_UNAVAILABLE:
-            return "Is attestd running, and is --server right? `curl -k SERVER/checkpoint` asks.";
+            return "Is attestd running, are --server and --ca right? `curl -k SERVER/checkpoint` "
+                   "asks.";
         case ERROR_DEADLINE_EXCEEDED:
             return "Give it longer with --timeout.";
         case ERROR_UNAUTHENTICATED:

@@ -31,6 +31,7 @@ said out "already logged as entry 1"
 cmp b.json b2.json || fail "a repeat has another receipt"
 stop_server
 expect 2 "$attest" list a.bin --timeout 1s
+said err "Connection refused"
 said err "Is attestd running"
 # making a token must not act twice: it is not tried again
 expect 2 "$attest" token create x --scope read --timeout 20s
