@@ -110,7 +110,7 @@ const struct command commands[] = {
                  OPT("max-age", "TIME", "it must have been logged within this time: 30d")},
      .words_min = 1,
      .words_max = 1,
-     .example = "attest verify shop.tar --receipt shop.sigstore.json",
+     .example = "attest verify shop.tar --receipt shop.tar.sigstore.json",
      .run = run_verify},
     {.name = "list",
      .group = CHECK,
@@ -226,7 +226,7 @@ const struct command commands[] = {
                  OPT("once", NULL, "look once"), OPT("interval", "TIME", "between looks (10s)")},
      .server = true,
      .words_max = -1, /* more receipts */
-     .example = "attest log monitor --once --receipt shop.sigstore.json",
+     .example = "attest log monitor --once --receipt shop.tar.sigstore.json",
      .run = run_log_monitor},
 
     {.name = "trust",

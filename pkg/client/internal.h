@@ -161,13 +161,15 @@ struct subject {
     const char *digest;        /* lower-case hex */
     const char *uri;           /* materials: else NULL */
     const char *role;          /* materials: else NULL */
+    const char *file;          /* of a file or directory: its base name; else NULL */
     const struct model *model; /* of a directory: its files; else NULL */
 };
 /* subject_parse reads a SUBJECT: a file, a directory (a model), or [NAME@]sha256:HEX. */
 MUST_USE struct error *subject_parse(struct arena *arena, const char *word, struct subject *out);
 /* material_parse reads [role=NAME,]FILE|DIR|URI@ALG:HEX. */
 MUST_USE struct error *material_parse(struct arena *arena, const char *word, struct subject *out);
-/* subject_file_name is what a receipt about it is called without --out: "<base>.sigstore.json". */
+/* subject_file_name is what a receipt about it is called without --out: "<base>.sigstore.json", by
+ * the file's own name, else by NAME or the digest. */
 const char *subject_file_name(struct arena *arena, const struct subject *s, unsigned attempt);
 /* subjects_load reads all words of the command, with --name. */
 MUST_USE struct error *subjects_load(struct cli *cli, struct subject **out, size_t *out_count);

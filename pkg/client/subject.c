@@ -41,7 +41,7 @@ static struct error *of_path(struct arena *arena, const char *path, struct subje
     }
     out->algorithm = "sha256";
     out->digest = hex_of(arena, &digest);
-    out->name = base_name(arena, path);
+    out->file = out->name = base_name(arena, path);
     return NULL;
 }
 
@@ -123,16 +123,20 @@ struct error *material_parse(struct arena *arena, const char *word, struct subje
     return NULL;
 }
 
+/* A file's name is a file's name already; what others call a thing may hold anything. */
+static bool may_stand(const struct subject *s, char c, size_t at) {
+    if (s->file != NULL) return (unsigned char)c >= 0x20 && c != 0x7f;
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || (c == '.' && at > 0) || (unsigned char)c >= 0x80;
+}
+
 const char *subject_file_name(struct arena *arena, const struct subject *s, unsigned attempt) {
-    const char *base = base_name(arena, s->name[0] == '\0' ? s->digest : s->name);
+    const char *base = s->file;
     struct buf b;
+    if (base == NULL) base = base_name(arena, s->name[0] == '\0' ? s->digest : s->name);
     buf_init_arena(&b, arena, 512);
-    for (size_t i = 0; i < 200 && base[i] != '\0'; i++) {
-        char c = base[i];
-        bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                    c == '-' || c == '_' || (c == '.' && i > 0) || (unsigned char)c >= 0x80;
-        buf_put_u8(&b, (uint8_t)(word ? c : '_'));
-    }
+    for (size_t i = 0; i < 200 && base[i] != '\0'; i++)
+        buf_put_u8(&b, (uint8_t)(may_stand(s, base[i], i) ? base[i] : '_'));
     if (attempt > 1) buf_printf(&b, ".%u", attempt);
     buf_put_cstr(&b, ".sigstore.json");
     return cli_cstr(arena, buf_bytes(&b));

@@ -55,6 +55,11 @@ expect 0 "$attest" attest model --predicate-type https://p.example/v1 --predicat
 expect 0 "$attest" attest "named@sha256:$(sha256sum b.bin | cut -d' ' -f1)" \
     --predicate-type https://p.example/v2 --predicate p.json
 said out "receipt     named.sigstore.json"
+# the file's own name, whatever it is recorded as
+echo deb >'lib_1.2+dfsg-1~b_amd64.deb'
+expect 0 "$attest" attest 'lib_1.2+dfsg-1~b_amd64.deb' --name registry.example/lib:1 \
+    --predicate-type https://p.example/v2 --predicate p.json
+said out "receipt     lib_1.2+dfsg-1~b_amd64.deb.sigstore.json"
 for line in 'provenance a.bin' 'provenance a.bin --build-type x --param novalue' \
     'provenance a.bin --build-type x --material nowhere' 'provenance a.bin --build-type x --started never' \
     'provenance none --build-type x' 'provenance sha1:00 --build-type x' 'attest a.bin --predicate p.json' \
@@ -119,10 +124,10 @@ expect 2 sh -c "'$attest' verify a.bin --receipt - <&-"
 
 # the log
 expect 0 "$attest" log checkpoint
-[ "$(head -c 1 "$work/out" | wc -c)" -eq 1 ] && [ "$(sed -n 2p "$work/out")" = 6 ] ||
+[ "$(head -c 1 "$work/out" | wc -c)" -eq 1 ] && [ "$(sed -n 2p "$work/out")" = 7 ] ||
     fail "the checkpoint is not the note"
 expect 0 "$attest" log checkpoint --json
-json 'd["treeSize"]=="6" and d["checkpoint"].splitlines()[1]=="6"'
+json 'd["treeSize"]=="7" and d["checkpoint"].splitlines()[1]=="7"'
 expect 0 "$attest" log proof 2 --tree-size 4 --json
 json 'd["treeSize"]=="4" and len(d["hashes"])==2'
 expect 2 "$attest" log proof 9
