@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "attestd/v1/attestations.pb-c.h"
+#include "base/reader.h"
 #include "client/connection.h"
 #include "client/receipt.h"
 #include "codec/codec.h"
@@ -88,6 +89,8 @@ struct error *run_list(struct cli *cli, int *out_exit) {
     uint64_t as_of = 0;
     struct pages *p = arena_alloc(&cli->arena, sizeof *p);
     if (p == NULL) return error_nomem();
+    const char *type = args_value(&cli->args, "predicate-type");
+    if (type != NULL && type[0] == '\0') return cli_usage(cli, "--predicate-type is empty");
     TRY(subject_parse(&cli->arena, cli->args.words[0], &s));
     TRY(args_u64(&cli->args, "as-of", 0, &as_of));
     TRY(list_all(cli, digest_of(cli, &s), as_of, p));
@@ -116,12 +119,10 @@ static struct error *put_key(struct cli *cli, struct request *r) {
         json_put_base64(&r->w, sha256_bytes(&hash));
         return NULL;
     }
-    for (size_t i = 0; i < word.len; i++) {
-        if (word.data[i] < '0' || word.data[i] > '9')
-            return cli_usage(cli, "`%.100s` is no index and no sha256:LEAFHASH",
-                             cli->args.words[0]);
-    }
-    cli_request_text(r, "index", cli->args.words[0]);
+    uint64_t index = 0;
+    if (!bytes_to_u64(word, &index))
+        return cli_usage(cli, "`%.100s` is no index and no sha256:LEAFHASH", cli->args.words[0]);
+    cli_request_u64(r, "index", index);
     return NULL;
 }
 

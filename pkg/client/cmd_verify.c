@@ -106,12 +106,17 @@ static struct error *load(struct verifying *v) {
     const char *receipt = args_value(&cli->args, "receipt");
     const char *path = args_value(&cli->args, "trust");
     struct trust_files files;
+    const char *type = args_value(&cli->args, "predicate-type");
     if (receipt == NULL) return cli_usage(cli, "which receipt? --receipt FILE");
+    /* as an unset variable leaves it: no type would be any type */
+    if (type != NULL && type[0] == '\0') return cli_usage(cli, "--predicate-type is empty");
     TRY(args_duration(&cli->args, "max-age", 0, &v->max_age_ms));
     TRY(load_subject(v));
     TRY(cli_read_file(&cli->arena, receipt, CLI_RECEIPT_MAX, &v->receipt));
     if (path == NULL) TRY(trust_path_of_last(cli, &path));
+    cli->todo = "Copy FILE and FILE.keys.json of `attest trust` here, or run it.";
     TRY(trust_read(&cli->arena, path, &files));
+    cli->todo = NULL;
     struct error *err = trust_open(&files, &v->trust);
     return err == NULL ? NULL : error_wrap(err, "%s", path);
 }

@@ -87,6 +87,10 @@ expect 1 "$attest" verify a.bin --receipt $receipt --max-age 1s
 said out "--max-age"
 cp "$(cat "$XDG_STATE_HOME/attest/last-trust")" t.json
 expect 2 "$attest" verify a.bin --receipt $receipt --trust t.json # without t.json.keys.json
+said err "FILE.keys.json"
+# a type that an unset variable left empty must not become any type
+expect 2 "$attest" verify a.bin --receipt $receipt --predicate-type ""
+expect 2 "$attest" list a.bin --predicate-type ""
 cp "$(cat "$XDG_STATE_HOME/attest/last-trust").keys.json" t.json.keys.json
 expect 0 "$attest" verify a.bin --receipt $receipt --trust t.json
 
@@ -107,7 +111,10 @@ expect 0 "$attest" get 0 --json
 json 'd["attestation"]["predicateType"]=="https://slsa.dev/provenance/v1"'
 expect 1 "$attest" get 4711
 expect 1 "$attest" get sha256:"$(printf '0%.0s' $(seq 64))"
-expect 2 "$attest" get first
+for index in first '' 18446744073709551616; do
+    expect 2 "$attest" get "$index"
+    said err "is no index"
+done
 expect 0 "$attest" lineage a.bin --up --json
 json 'sorted(e["kind"] for e in d["edges"] if e["index"]=="0")==["built-from","built-from","derived-as","trained-on"]'
 expect 0 "$attest" lineage base.bin --down
