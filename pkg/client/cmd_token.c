@@ -69,7 +69,10 @@ static struct error *print_created(struct cli *cli, const struct ProtobufCMessag
     buf_put_cstr(&line, t->secret);
     buf_put_u8(&line, '\n');
     TRY(buf_finish(&line, "token"));
+    cli->todo =
+        "The token is made and nobody has it: revoke it (`attest token list`), take a new name.";
     if (path != NULL && strcmp(path, "-") != 0) TRY(cli_write_file(path, buf_bytes(&line), 0600));
+    cli->todo = NULL;
     if (cli->json) return cli_print(cli, m);
     cli_note(cli, "token %s (id %s) until %s", t->token->name, t->token->id,
              time_of(cli, t->token->expires_at));

@@ -151,6 +151,8 @@ expect 0 "$attest" list a.bin --token-file reader.token
 expect 2 "$attest" attest a.bin --predicate-type https://p.example/v9 --predicate p.json --token-file reader.token
 said err "scope"
 expect 2 "$attest" token create reader --scope read
+expect 2 "$attest" token create lost --scope read --out nowhere/lost.token
+said err "revoke it"
 expect 2 "$attest" token create other
 expect 0 "$attest" token list --json
 id=$(python3 -c 'import json,sys; print([t["id"] for t in json.load(open(sys.argv[1]))["tokens"] if t["name"]=="reader"][0])' "$work/out")
