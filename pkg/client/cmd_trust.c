@@ -35,7 +35,8 @@ static struct error *print_only(struct cli *cli, const Attestd__V1__GetTrustResp
     bool key = args_has(&cli->args, "key"), vkey = args_has(&cli->args, "log-vkey");
     bool root = path != NULL && strcmp(path, "-") == 0;
     *out_done = key || vkey || root;
-    if (key + vkey + root > 1) return cli_usage(cli, "one of --key, --log-vkey and --out -");
+    if (key + vkey + root + cli->json > 1 && *out_done)
+        return cli_usage(cli, "one of --key, --log-vkey, --out - and --json");
     if (!*out_done) return NULL;
     struct error *err = trust_open(files, &t); /* never print what does not hold together */
     if (err != NULL) return error_wrap(err, "the server's trust files");

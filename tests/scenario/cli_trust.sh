@@ -20,6 +20,7 @@ expect 0 "$attest" trust --out -
 json 'd["mediaType"].startswith("application/vnd.dev.sigstore.trustedroot")'
 expect 0 "$attest" trust --key
 said out "BEGIN PUBLIC KEY"
+expect 2 "$attest" trust --key --json # two that want standard output
 expect 0 "$attest" trust --log-vkey
 [ "$(wc -l <"$work/out")" -eq 1 ] || fail "a verifier key is one line"
 expect 0 "$attest" provenance a.bin --build-type https://b.example/v1 --out receipt.json
