@@ -36,7 +36,10 @@ static void print_error(const struct client_io *io, const struct cli *cli, struc
                   io->err_colour ? "\033[0m" : "");
     cli_put(io->err, bytes_of_cstr(text));
     (void)fprintf(io->err, "\n");
-    if (todo[0] != '\0') (void)fprintf(io->err, "%s\n", todo);
+    if (todo[0] != '\0')
+        (void)fprintf(io->err, "%s\n", todo);
+    else if (cli != NULL)
+        (void)fprintf(io->err, "See `attest %s --help`.\n", cli->command->name);
     error_ignore(err, "said to the person");
 }
 
@@ -124,7 +127,8 @@ int client_main(int argc, char **argv, const struct client_io *io) {
         argc--;
         argv++;
     }
-    if (answer_about_itself(argc, argv, io, &code)) return code;
+    if (answer_about_itself(argc, argv, io, &code))
+        return fflush(io->out) != 0 || ferror(io->out) ? CLI_EXIT_UNKNOWN : code;
     const struct command *c = command_find(argc, argv, &words);
     if (c == NULL) return unknown_command(io, argv[0]);
     return run_command(c, argc - words, argv + words, io);

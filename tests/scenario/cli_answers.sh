@@ -34,6 +34,13 @@ expect 2 "$attest" verify a.bin --receipt none.json
 expect 2 "$attest" list a.bin --server https://127.0.0.1:1 --timeout 300ms --ca /dev/null
 expect 2 "$attest" policy test .
 said err "no cases"
+# what went wrong, then what to do: every error has both
+for line in 'list none' 'list a.bin --as-of x' 'log entries 0 1 --token-file none'; do
+    # shellcheck disable=SC2086
+    expect 2 "$attest" $line --timeout 1s --server https://127.0.0.1:1
+    [ "$(wc -l <"$work/err")" -ge 2 ] || fail "it does not say what to do: $line"
+done
+expect 2 sh -c "'$attest' --help >/dev/full"
 
 start_server "$work/data" --listen 127.0.0.1:0
 
