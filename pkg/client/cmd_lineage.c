@@ -119,7 +119,7 @@ static void print_for_people(struct cli *cli, const Attestd__V1__TraceResponse *
         from = t->edges[i]->from_digest;
         print_edge(cli, t, t->edges[i]);
     }
-    if (t->n_edges == 0) cli_say(cli, "nothing is known about %s\n", digest);
+    if (t->n_edges == 0) cli_say(cli, "no edges of %s are known\n", digest);
     cli_say(cli, "%zu digests, %zu edges, complete up to tree size %llu%s\n", t->n_nodes,
             t->n_edges, (unsigned long long)t->tree_size,
             t->truncated ? "; CUT SHORT by a bound: there is more (--depth)" : "");
