@@ -101,7 +101,9 @@ struct error *run_token_create(struct cli *cli, int *out_exit) {
     cli->todo =
         "If it was made after all, `attest token list` shows it: revoke it, take a new name.";
     struct error *err = cli_call(cli, &create, &r, &m);
-    if (err == NULL || error_code(err) != ERROR_UNAVAILABLE) cli->todo = NULL;
+    bool unknown = err != NULL && (error_code(err) == ERROR_UNAVAILABLE ||
+                                   error_code(err) == ERROR_DEADLINE_EXCEEDED);
+    if (!unknown) cli->todo = NULL;
     TRY(err);
     TRY(print_created(cli, m));
     *out_exit = CLI_EXIT_YES;

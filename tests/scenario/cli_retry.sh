@@ -36,3 +36,15 @@ said err "Is attestd running"
 # making a token must not act twice: it is not tried again
 expect 2 "$attest" token create x --scope read --timeout 20s
 not_said err "trying again"
+said err "If it was made after all"
+# nor may it be thought undone when the time is over: a server that takes the connection and is silent
+python3 -c 'import socket, sys, time
+s = socket.create_server(("127.0.0.1", 0))
+open(sys.argv[1] + ".new", "w").write(str(s.getsockname()[1]))
+import os; os.rename(sys.argv[1] + ".new", sys.argv[1])
+time.sleep(60)' "$work/silent" &
+silent=$!
+until [ -s "$work/silent" ]; do kill -0 $silent && sleep 0.1; done
+expect 2 "$attest" token create x --scope read --timeout 1s --server "https://127.0.0.1:$(cat "$work/silent")"
+kill $silent
+said err "If it was made after all"
