@@ -188,12 +188,17 @@ struct error *cli_call(struct cli *cli, const struct method *m, struct request *
     json_object_end(&r->w);
     TRY(buf_finish(&r->json, "request"));
     TRY(connection_ready(cli));
-    TRY(msg_from_json(cli->schema, cli_arena(cli), m->request, buf_bytes(&r->json), &message));
+    struct error *err =
+        msg_from_json(cli->schema, cli_arena(cli), m->request, buf_bytes(&r->json), &message);
+    if (err != NULL) { /* what was given twice, or is not UTF-8 */
+        struct error *same = cli_usage(cli, "%s", error_message(err));
+        error_ignore(err, "said again, with where to look");
+        return same;
+    }
     TRY(msg_pack(cli_arena(cli), message, &wire));
     TRY(call_until_answered(cli, m, wire, &answer));
     message = NULL;
-    struct error *err =
-        msg_unpack(cli->schema, cli_arena(cli), m->response, answer, &limits, &message);
+    err = msg_unpack(cli->schema, cli_arena(cli), m->response, answer, &limits, &message);
     if (err != NULL)
         return error_recode(err, ERROR_INTERNAL, "%s sent no valid response", cli->settings.server);
     *out = message;

@@ -80,12 +80,16 @@ static int run_command(const struct command *command, int argc, char **argv,
     return code;
 }
 
-static int unknown_command(const struct client_io *io, const char *word) {
-    const char *near = command_suggest(word);
-    (void)fprintf(io->err, "attest: there is no command `%.64s`%s%s%s\n", word,
+static int unknown_command(const struct client_io *io, int argc, char **argv) {
+    char words[160];
+    bool family = argc > 1 && help_is_family(argv[0]);
+    (void)snprintf(words, sizeof words, "%.64s%s%.64s", argv[0], family ? " " : "",
+                   family ? argv[1] : "");
+    const char *near = command_suggest(words);
+    (void)fprintf(io->err, "attest: there is no command `%s`%s%s%s\n", words,
                   near == NULL ? "" : "; did you mean `", near == NULL ? "" : near,
                   near == NULL ? "" : "`?");
-    (void)fprintf(io->err, "See `attest --help`.\n");
+    (void)fprintf(io->err, "See `attest %s%s--help`.\n", family ? argv[0] : "", family ? " " : "");
     return CLI_EXIT_UNKNOWN;
 }
 
@@ -130,6 +134,6 @@ int client_main(int argc, char **argv, const struct client_io *io) {
     if (answer_about_itself(argc, argv, io, &code))
         return fflush(io->out) != 0 || ferror(io->out) ? CLI_EXIT_UNKNOWN : code;
     const struct command *c = command_find(argc, argv, &words);
-    if (c == NULL) return unknown_command(io, argv[0]);
+    if (c == NULL) return unknown_command(io, argc, argv);
     return run_command(c, argc - words, argv + words, io);
 }

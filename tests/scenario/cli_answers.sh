@@ -17,6 +17,8 @@ expect 2 "$attest" gatee a.bin
 said err 'did you mean `gate`'
 expect 2 "$attest" log
 said err "log proof"
+expect 2 "$attest" log prof
+said err 'no command `log prof`; did you mean `log proof`'
 expect 0 "$attest" log --help
 expect 0 "$attest" --version
 for line in 'gate' 'verify' 'gate a.bin --colour' 'gate a.bin b.bin --environment e' \
@@ -77,6 +79,8 @@ for line in 'provenance a.bin' 'provenance a.bin --build-type x --param novalue'
     # shellcheck disable=SC2086
     expect 2 "$attest" $line
 done
+expect 2 "$attest" provenance a.bin --build-type x --param k=1 --param k=2
+said err "See \`attest provenance --help\`"
 
 # verify: offline, strictly; exit 1 is "no", 2 is "could not tell"
 receipt=a.bin.sigstore.json
