@@ -108,11 +108,10 @@ static struct error *load_policies(struct server *s) {
     arena_init(&arena, POLICIES_ARENA_MAX);
     if (!own) dir = instance_policies(s->instance);
     struct error *err = policies_read_dir(&arena, dir, !own, &files);
-    if (err !=
-        NULL) /* a link, one that others may write, a file too large: as bad as what it says */
-        err = error_recode(err, ERROR_INVALID_ARGUMENT, "the policies do not load");
-    else
+    if (err == NULL)
         err = policy_set_load(files.policies, files.policy_count, &set);
+    else /* a link, one that others may write, a file too large: as bad as what it says */
+        err = error_recode(err, ERROR_INVALID_ARGUMENT, "the policies do not load");
     arena_done(&arena);
     if (err != NULL) return err;
     size_t count = policy_set_count(set);
