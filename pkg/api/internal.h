@@ -14,7 +14,6 @@
 /* The bounds of what handlers hold, each beside the resource it guards. */
 #define API_BATCH_MEMORY_MAX ((size_t)64 << 20) /* results of one batch */
 #define API_ITEM_MEMORY_MAX ((size_t)16 << 20)  /* one item of a batch, while it is worked on */
-#define API_STREAM_MEMORY_MAX ((size_t)16 << 20)
 #define API_STREAM_CHECK_MS 500 /* revocation, draining and health reach streams within it */
 
 struct api_call;

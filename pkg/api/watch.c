@@ -1,8 +1,9 @@
 /*
  * Watch: entries as they are logged, as fast as the client reads them. Each turn reads a few
- * entries and sends them; a client that reads slowly is waited for (on_writable), a log that has
- * nothing new too (the log's watcher posts). A timer looks whether the token still holds and
- * whether the server stops.
+ * entries and sends them, in as much memory as a unary call may take: what Get answers must not end
+ * a watch. A client that reads slowly is waited for (on_writable), a log that has nothing new too
+ * (the log's watcher posts). A timer looks whether the token still holds and whether the server
+ * stops.
  *
  * The log's watcher runs on the sequencer's thread. It is removed before the call ends; a post of
  * it that is on its way then is dropped by rpc.
@@ -67,7 +68,7 @@ static void post(struct watch *w);
 static void pump(struct watch *w) {
     if (!rpc_call_writable(w->rpc)) return;
     struct arena arena;
-    arena_init(&arena, API_STREAM_MEMORY_MAX);
+    arena_init(&arena, rpc_call_arena(w->rpc)->max_bytes);
     bool more = false;
     struct error *err = send_some(w, &arena, &more);
     arena_done(&arena);

@@ -37,10 +37,15 @@ struct error *service_stored(struct error *err, uint64_t index) {
                         (unsigned long long)index);
 }
 
+static bool is_wanted(const struct service_list *q, const struct service_attestation *a) {
+    return q->predicate_type.len == 0 || text_equal(a->statement.predicate_type, q->predicate_type);
+}
+
 /* Reads entry `index` without its predicate, and in memory of its own: what an answer takes must
- * not grow with the documents that others submitted. */
-static struct error *describe(struct service *s, struct arena *arena, uint64_t index, bool receipt,
-                              struct service_attestation *out) {
+ * not grow with the documents that others submitted. The receipt is made if `q` asks for it and
+ * wants the entry. */
+static struct error *describe(struct service *s, struct arena *arena, uint64_t index,
+                              const struct service_list *q, struct service_attestation *out) {
     const struct json_limits limits = {.depth_max = INTOTO_STATEMENT_DEPTH_MAX,
                                        .octets_max = STORE_ENTRY_MAX_OCTETS};
     CLEANUP(arena_done) struct arena whole;
@@ -49,7 +54,7 @@ static struct error *describe(struct service *s, struct arena *arena, uint64_t i
     TRY(read_entry(s, &whole, index, &entry));
     struct service_attestation a = {.index = index, .logged_s = entry.integrated_s};
     TRY(service_stored(intoto_statement_head(arena, entry.payload, &limits, &a.statement), index));
-    if (receipt) TRY(service_receipt_stored(s, arena, &entry, &a.receipt));
+    if (q->receipts && is_wanted(q, &a)) TRY(service_receipt_stored(s, arena, &entry, &a.receipt));
     *out = a;
     return NULL;
 }
@@ -57,6 +62,7 @@ static struct error *describe(struct service *s, struct arena *arena, uint64_t i
 struct error *service_get(struct service *s, const struct principal *p, struct arena *arena,
                           const struct service_get *key, struct service_attestation *out,
                           uint64_t *out_tree_size) {
+    const struct service_list whole = {.receipts = true};
     uint64_t index = key->index;
     bool found = true;
     TRY(principal_require(p, SCOPE_READ));
@@ -69,7 +75,7 @@ struct error *service_get(struct service *s, const struct principal *p, struct a
                                 "of %llu",
                                 (unsigned long long)head);
     if (index >= head) return not_found(index, head);
-    TRY(describe(s, arena, index, true, out));
+    TRY(describe(s, arena, index, &whole, out));
     *out_tree_size = head;
     return NULL;
 }
@@ -127,33 +133,36 @@ static struct error *candidates(struct service *s, struct arena *arena,
     return NULL;
 }
 
-/* Bounds of one answer beside page_size: its octets, and how many candidates are looked at. A page
- * may be shorter than asked for; the token goes on where it stopped. */
+/* Bounds of one answer beside page_size: the memory of what was looked at, and how many candidates
+ * that are. Subjects are other people's: a few may take as much as a thousand others. A page may be
+ * shorter than asked for, or empty; the token goes on where it stopped. */
 #define LIST_OCTETS_MAX ((size_t)3 << 20)
 #define LIST_LOOK_MAX 4096U
 
 struct listing {
     struct service_attestation *items;
     size_t count, max;
-    size_t octets; /* about what the answer weighs */
+    size_t octets; /* of the memory that `looked` entries took, no less than they weigh */
     size_t looked;
+    bool stopped; /* the next one would not fit */
 };
 
 static struct error *list_one(struct service *s, struct arena *arena, const struct service_list *q,
                               uint64_t index, struct listing *l) {
     struct service_attestation a;
+    size_t before = arena->used_bytes;
+    TRY(describe(s, arena, index, q, &a));
+    size_t octets = l->octets + (arena->used_bytes - before);
+    l->stopped = l->looked > 0 && octets > LIST_OCTETS_MAX;
+    if (l->stopped) return NULL;
+    l->octets = octets;
     l->looked++;
-    TRY(describe(s, arena, index, q->receipts, &a));
-    if (q->predicate_type.len > 0 && !text_equal(a.statement.predicate_type, q->predicate_type))
-        return NULL;
-    l->octets += a.receipt.len + 256 * (a.statement.subject_count + 1);
-    l->items[l->count++] = a;
+    if (is_wanted(q, &a)) l->items[l->count++] = a;
     return NULL;
 }
 
 static bool list_full(const struct listing *l) {
-    return l->count == l->max || l->looked >= LIST_LOOK_MAX ||
-           (l->count > 0 && l->octets >= LIST_OCTETS_MAX);
+    return l->count == l->max || l->looked >= LIST_LOOK_MAX || l->octets >= LIST_OCTETS_MAX;
 }
 
 /* Fills `l` from page->next on and moves it; *more says that the walk stopped before the end. */
@@ -166,13 +175,11 @@ static struct error *list_fill(struct service *s, struct arena *arena, const str
         TRY(candidates(s, arena, q, page, l->max - l->count + 1, &found, &count));
         if (count == 0) return NULL;
         for (size_t i = 0; i < count; i++) {
-            if (list_full(l)) {
-                page->next = found[i];
-                *more = true;
-                return NULL;
-            }
-            TRY(list_one(s, arena, q, found[i], l));
-            page->next = found[i] + 1;
+            l->stopped = list_full(l);
+            if (!l->stopped) TRY(list_one(s, arena, q, found[i], l));
+            page->next = l->stopped ? found[i] : found[i] + 1;
+            *more = l->stopped;
+            if (l->stopped) return NULL;
         }
     }
     return NULL;

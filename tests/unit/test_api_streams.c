@@ -278,6 +278,34 @@ static void submit_large(unsigned n) {
     buf_done(&b);
 }
 
+/* submit_annotated logs a statement whose annotations decode to some thirty times their octets. */
+static void submit_annotated(unsigned n) {
+    struct buf b;
+    buf_init(&b, (size_t)1 << 20);
+    buf_printf(&b,
+               "{\"predicateType\":\"https://t.test/v1\",\"json\":{},\"subject\":[{\"digest\":"
+               "{\"sha256\":\"%064x\"},\"annotations\":{\"a\":[0",
+               n);
+    for (unsigned i = 1; i < 50000; i++) buf_put_cstr(&b, ",0");
+    buf_put_cstr(&b, "]}}]}");
+    buf_put_u8(&b, 0);
+    ok(buf_finish(&b, "request"));
+    (void)ask(&w, ATTEST, (const char *)b.data);
+    buf_done(&b);
+}
+
+START_TEST(test_large_annotations_do_not_end_a_watch) {
+    enum { ALL = 16 };
+    static struct stream s;
+    for (unsigned i = 0; i < ALL; i++) submit_annotated(i);
+    s = watch_stream("{}", w.token.text, ALL);
+    stream_start(&s);
+    stream_join(&s);
+    ck_assert_uint_eq(s.count, ALL);
+    stream_done(&s);
+}
+END_TEST
+
 START_TEST(test_a_slow_reader_is_waited_for_and_misses_nothing) {
     enum { LARGE = 120, ALL = LARGE + 40 }; /* over 16 MiB: what a response may have waiting */
     static struct stream s;
@@ -563,6 +591,7 @@ static Suite *streams_suite(void) {
     tcase_add_test(tc, test_watchers_that_go_away_leave_the_log_alone);
     tcase_add_test(tc, test_a_watch_past_its_deadline_ends);
     tcase_add_test(tc, test_a_watch_from_beyond_the_end_waits);
+    tcase_add_test(tc, test_large_annotations_do_not_end_a_watch);
     tcase_add_test(tc, test_a_slow_reader_is_waited_for_and_misses_nothing);
     tcase_add_test(tc, test_health_by_service);
     tcase_add_test(tc, test_health_watch_tells_the_state_at_once);

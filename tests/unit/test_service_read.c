@@ -237,6 +237,54 @@ START_TEST(test_lists_of_large_documents_need_little_memory) {
 }
 END_TEST
 
+/* Logs an entry about artifact 1 whose subject alone takes `octets`. */
+static void fill_heavy(struct rig *rig, const char *type, size_t octets, unsigned number) {
+    struct call c;
+    char json[32];
+    call_init(&c, &ci);
+    (void)snprintf(json, sizeof json, "{\"i\":%u}", number);
+    call_document(&c, 1, type, json);
+    struct intoto_resource *subject = arena_alloc(&c.arena, sizeof *subject);
+    *subject = c.req.submission.subjects[0];
+    subject->content = (struct bytes){arena_alloc(&c.arena, octets), octets};
+    subject->has_content = true;
+    c.req.submission.subjects = subject;
+    ok(call_run(rig, &c));
+    call_done(&c);
+}
+
+/* Nor must other people's subjects, and an answer stays within what clients take: 4 MiB. */
+START_TEST(test_lists_of_large_subjects_come_in_pages) {
+    enum { MANY = 14 };
+    struct rig rig;
+    struct arena arena;
+    struct service_listed listed;
+    rig_init(&rig);
+    rig_open(&rig);
+    for (unsigned i = 0; i < MANY; i++)
+        fill_heavy(&rig, i < MANY - 2 ? "https://q.example/v1" : TYPE, 1400000, i);
+    arena_init(&arena, CALL_ARENA_MAX);
+    struct service_list q = {.digest = rig_node(&arena, 1)};
+    expect_list(&rig, q, "0 1 2 3 4 5 6 7 8 9 10 11 12 13");
+    q.predicate_type = T(TYPE);
+    expect_list(&rig, q, "12 13");
+    q.receipts = true;
+    expect_list(&rig, q, "12 13");
+    ok(service_list(rig.service, &ci, &arena, &(struct service_list){.receipts = true}, &listed));
+    ck_assert_uint_eq(listed.count, 1);
+    arena_done(&arena);
+
+    for (uint64_t from = 0, seen = 0; seen < MANY; seen += listed.count) {
+        arena_init(&arena, CALL_ARENA_MAX);
+        ok(service_watch_read(rig.service, &ci, &arena, T(""), &from, 16, &listed));
+        ck_assert_uint_gt(listed.count, 0);
+        ck_assert_uint_eq(listed.items[0].index, seen);
+        arena_done(&arena);
+    }
+    rig_done(&rig);
+}
+END_TEST
+
 START_TEST(test_bad_list_queries) {
     struct rig rig;
     struct arena arena;
@@ -698,6 +746,7 @@ static Suite *service_read_suite(void) {
     tcase_add_test(tc, test_pages_join_to_the_whole_of_one_tree_size);
     tcase_add_test(tc, test_receipts_are_listed_where_asked_for);
     tcase_add_test(tc, test_lists_of_large_documents_need_little_memory);
+    tcase_add_test(tc, test_lists_of_large_subjects_come_in_pages);
     tcase_add_test(tc, test_bad_list_queries);
     tcase_add_test(tc, test_page_tokens_are_authenticated_and_bound_to_their_query);
     tcase_add_test(tc, test_watching_goes_on_where_it_was);
