@@ -115,8 +115,11 @@ MUST_USE struct error *intoto_check_subject(const struct intoto_resource *subjec
                                             const char *field, const struct json_limits *limits);
 
 /* intoto_put_caller_jcs appends the JCS form of the statement before the server adds its fields:
- * the default idempotency key is its SHA-256. `sub` has passed intoto_check. */
-MUST_USE struct error *intoto_put_caller_jcs(struct buf *out, const struct intoto_submission *sub);
+ * the default idempotency key is its SHA-256. `sub` has passed intoto_check. Errors:
+ * INVALID_ARGUMENT INVALID_FIELD if the predicate, where it is not octets (whose length
+ * intoto_check bounds), takes more than `predicate_max`. */
+MUST_USE struct error *intoto_put_caller_jcs(struct buf *out, const struct intoto_submission *sub,
+                                             size_t predicate_max);
 
 /* intoto_put_resource appends one descriptor in JCS form, as the caller gave it. */
 void intoto_put_resource(struct buf *out, const struct intoto_resource *resource);

@@ -117,7 +117,6 @@ static void put_run_details(struct json_writer *w, const struct intoto_provenanc
 
 static void put_predicate(struct json_writer *w, const struct intoto_submission *sub,
                           const struct intoto_server_fields *server) {
-    json_key(w, "predicate");
     if (sub->kind == INTOTO_PREDICATE_OCTETS && server != NULL) {
         json_put_raw(w, sub->octets); /* what is signed is what was sent, digit by digit */
     } else if (sub->kind != INTOTO_PREDICATE_PROVENANCE) {
@@ -130,13 +129,17 @@ static void put_predicate(struct json_writer *w, const struct intoto_submission 
     }
 }
 
+/* *out_octets: of the predicate. */
 static struct error *put(struct buf *out, const struct intoto_submission *sub,
-                         const struct intoto_server_fields *server) {
+                         const struct intoto_server_fields *server, size_t *out_octets) {
     struct json_writer w = json_writer_of(out);
     json_object_begin(&w);
     json_key(&w, "_type");
     json_put_cstr(&w, INTOTO_STATEMENT_V1);
+    json_key(&w, "predicate");
+    size_t before = out->len;
     put_predicate(&w, sub, server);
+    *out_octets = out->len - before;
     json_key(&w, "predicateType");
     json_put_string(&w, bytes_of_text(intoto_predicate_type(sub)));
     put_subjects(&w, sub, server);
@@ -144,11 +147,18 @@ static struct error *put(struct buf *out, const struct intoto_submission *sub,
     return buf_finish(out, "statement");
 }
 
-struct error *intoto_put_caller_jcs(struct buf *out, const struct intoto_submission *sub) {
-    return put(out, sub, NULL);
+struct error *intoto_put_caller_jcs(struct buf *out, const struct intoto_submission *sub,
+                                    size_t predicate_max) {
+    const char *field = sub->kind == INTOTO_PREDICATE_PROVENANCE ? "provenance" : "json";
+    size_t octets = 0;
+    TRY(put(out, sub, NULL, &octets));
+    if (sub->kind != INTOTO_PREDICATE_OCTETS && octets > predicate_max)
+        return error_field_new(field, "%s: larger than %zu octets of JSON", field, predicate_max);
+    return NULL;
 }
 
 struct error *intoto_put_statement(struct buf *out, const struct intoto_submission *sub,
                                    const struct intoto_server_fields *server) {
-    return put(out, sub, server);
+    size_t octets = 0;
+    return put(out, sub, server, &octets);
 }

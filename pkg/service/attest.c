@@ -30,7 +30,7 @@ static struct sha256 dedup_key(const char *kind, struct text principal, struct b
 static struct error *set_keys(struct service *s, struct service_attest *req) {
     CLEANUP(buf_done) struct buf jcs;
     buf_init(&jcs, STORE_ENTRY_MAX_OCTETS);
-    TRY(intoto_put_caller_jcs(&jcs, &req->submission));
+    TRY(intoto_put_caller_jcs(&jcs, &req->submission, s->options.limits.predicate_max));
     struct text key = req->idempotency_key;
     if (key.len > s->options.limits.idempotency_key_max)
         return error_field_new("idempotency_key", "longer than %zu octets",

@@ -90,7 +90,7 @@ static void as_document(struct arena *arena, struct bytes in) {
     CHECK(text_equal(st.subjects[0].digests[0].value, digest[0].value));
     CHECK(bytes_equal(jcs(arena, st.predicate), jcs(arena, sub.tree)));
     buf_init_arena(&b, arena, (size_t)64 << 20);
-    CHECK(intoto_put_caller_jcs(&b, &sub) == NULL);
+    CHECK(intoto_put_caller_jcs(&b, &sub, SIZE_MAX) == NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

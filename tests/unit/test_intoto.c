@@ -47,7 +47,7 @@ static struct bytes statement_of(struct arena *arena, const struct intoto_submis
 static struct bytes caller_jcs_of(struct arena *arena, const struct intoto_submission *sub) {
     struct buf b;
     buf_init_arena(&b, arena, (size_t)8 << 20);
-    ck_assert_ptr_null(intoto_put_caller_jcs(&b, sub));
+    ck_assert_ptr_null(intoto_put_caller_jcs(&b, sub, SIZE_MAX));
     return buf_bytes(&b);
 }
 

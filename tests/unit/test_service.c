@@ -97,6 +97,41 @@ static void expect_same(const struct call *a, const struct call *b) {
     ck_assert(bytes_equal(a->out.receipt, b->out.receipt));
 }
 
+/* In whatever form a predicate comes: what it takes in the log counts. */
+START_TEST(test_predicates_are_bounded_in_every_form) {
+    static const char document[] = "{\"a\":\"\\u0001\\u0001\"}";
+    static const char provenance[] =
+        "{\"buildDefinition\":{\"buildType\":\"https://b.test/v1\","
+        "\"externalParameters\":{}},\"runDetails\":{}}";
+    static const struct json_member a = {
+        {(const uint8_t *)"a", 1}, {.type = JSON_STRING, .string = {(const uint8_t *)"\1\1", 2}}};
+    static const struct json_value tree = {.type = JSON_OBJECT, .object = {&a, 1}};
+    for (int form = 0; form < 3; form++) {
+        size_t octets = form == 2 ? sizeof provenance - 1 : sizeof document - 1;
+        for (size_t less = 0; less <= 1; less++) {
+            struct rig rig;
+            struct call c;
+            rig_init(&rig);
+            rig.options.limits.predicate_max = octets - less;
+            rig_open(&rig);
+            call_init(&c, &ci);
+            call_document(&c, 1, TYPE, document);
+            if (form == 1) c.req.submission.kind = INTOTO_PREDICATE_TREE;
+            if (form == 1) c.req.submission.tree = &tree;
+            if (form == 2) call_provenance(&c, 1, 1);
+            if (form == 2) c.req.submission.predicate_type = T("");
+            static const char *const fields[] = {"json_bytes", "json", "provenance"};
+            if (less == 0)
+                ok(call_run(&rig, &c));
+            else
+                fails_field(call_run(&rig, &c), fields[form]);
+            call_done(&c);
+            rig_done(&rig);
+        }
+    }
+}
+END_TEST
+
 START_TEST(test_the_same_submission_gives_the_same_receipt) {
     struct rig rig;
     struct call first, again, spaced, later, foreign;
@@ -580,6 +615,7 @@ static Suite *service_suite(void) {
     tcase_add_test(tc, test_an_attestation_gives_a_receipt_that_verifies_offline);
     tcase_add_test(tc, test_documents_are_signed_as_sent);
     tcase_add_test(tc, test_the_largest_document_fits_into_a_calls_memory);
+    tcase_add_test(tc, test_predicates_are_bounded_in_every_form);
     tcase_add_test(tc, test_the_same_submission_gives_the_same_receipt);
     tcase_add_test(tc, test_a_given_key_holds_for_ever_and_for_its_content_alone);
     tcase_add_test(tc, test_idempotency_keys_are_bounded);
