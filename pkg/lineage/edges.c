@@ -7,6 +7,7 @@
  *   verification results     none
  *   anything else            described-by the attestation itself
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -150,7 +151,9 @@ static struct error *add_material(struct reading *r, struct text node, struct te
 }
 
 static struct error *refuse(const char *what, size_t index, const char *why) {
-    return error_new(ERROR_INVALID_ARGUMENT, "%s[%zu]: %s", what, index, why);
+    char field[64];
+    (void)snprintf(field, sizeof field, "%s[%zu]", what, index);
+    return error_field_new(field, "%s: %s", field, why);
 }
 
 /* --- provenance */
@@ -188,7 +191,7 @@ static struct error *read_provenance(struct reading *r) {
         json_at(r->st->predicate, BYTES_LIT("buildDefinition.resolvedDependencies"));
     if (list == NULL || list->type == JSON_NULL) return NULL;
     if (list->type != JSON_ARRAY)
-        return error_new(ERROR_INVALID_ARGUMENT, "resolvedDependencies: not an array");
+        return error_field_new("resolvedDependencies", "resolvedDependencies: not an array");
     for (size_t i = 0; i < list->array.count; i++) TRY(add_dependency(r, &list->array.items[i], i));
     return NULL;
 }
@@ -211,7 +214,7 @@ static struct error *add_file(struct reading *r, const struct json_value *json, 
 static struct error *read_model(struct reading *r) {
     const struct json_value *list = json_get(r->st->predicate, "resources");
     if (list == NULL || list->type != JSON_ARRAY)
-        return error_new(ERROR_INVALID_ARGUMENT, "resources: missing or not an array");
+        return error_field_new("resources", "resources: missing or not an array");
     for (size_t i = 0; i < list->array.count; i++) TRY(add_file(r, &list->array.items[i], i));
     return NULL;
 }
@@ -279,10 +282,10 @@ static void unique_materials(struct reading *r) {
 static struct error *join(const struct reading *r, const struct lineage_edge **out,
                           size_t *out_count) {
     if (r->material_count > 0 && r->subject_count > LINEAGE_EDGES_MAX / r->material_count)
-        return error_new(ERROR_RESOURCE_EXHAUSTED,
-                         "%zu subject digests times %zu materials are more than %d edges; "
-                         "attest to fewer at a time",
-                         r->subject_count, r->material_count, LINEAGE_EDGES_MAX);
+        return error_reason_new(REASON_MESSAGE_TOO_LARGE,
+                                "%zu subject digests times %zu materials are more than %d edges; "
+                                "attest to fewer at a time",
+                                r->subject_count, r->material_count, LINEAGE_EDGES_MAX);
     size_t count = 0;
     struct lineage_edge *edges =
         arena_alloc(r->arena, (r->subject_count * r->material_count + 1) * sizeof *edges);

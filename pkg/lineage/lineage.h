@@ -54,8 +54,9 @@ struct lineage_edge {
  *   (verification_summary, svr): none. All other types describe: described-by, from the subject to
  *   the node "sha256:<hex SHA-256 of the payload octets>", named by the predicate type.
  * A material without a digest makes no edge. All are DECLARED: the submitter says so.
- * Errors: INVALID_ARGUMENT if a list of materials or resources is malformed; RESOURCE_EXHAUSTED
- * over LINEAGE_EDGES_MAX (never silently cut) or if the arena is full. */
+ * Errors: INVALID_ARGUMENT INVALID_FIELD, a path within the predicate, if a list of materials or
+ * resources is malformed; RESOURCE_EXHAUSTED MESSAGE_TOO_LARGE over LINEAGE_EDGES_MAX (never
+ * silently cut); RESOURCE_EXHAUSTED if the arena is full. */
 MUST_USE struct error *lineage_edges(struct arena *arena, const struct intoto_statement *st,
                                      struct bytes payload, const struct lineage_edge **out,
                                      size_t *out_count);

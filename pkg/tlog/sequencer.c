@@ -31,14 +31,15 @@ static struct error *check_submission(const struct tlog_submission *sub) {
         return error_new(ERROR_INVALID_ARGUMENT, "a leaf of %zu octets: over %zu", sub->leaf.len,
                          LEAF_MAX_OCTETS);
     if (record_octets(sub) > SUBMISSION_MAX_OCTETS)
-        return error_new(ERROR_INVALID_ARGUMENT, "a submission of %zu octets: over %zu",
-                         record_octets(sub), SUBMISSION_MAX_OCTETS);
+        return error_reason_new(REASON_MESSAGE_TOO_LARGE, "a submission of %zu octets: over %zu",
+                                record_octets(sub), SUBMISSION_MAX_OCTETS);
     /* Refused here: what the store does not take would fail the others of its round, too. */
     size_t terms = store_terms_octets(&sub->terms);
     if (terms > STORE_ENTRY_MAX_OCTETS)
-        return error_new(ERROR_INVALID_ARGUMENT,
-                         "a submission whose lineage takes %zu octets in the index: over %zu",
-                         terms, STORE_ENTRY_MAX_OCTETS);
+        return error_reason_new(
+            REASON_MESSAGE_TOO_LARGE,
+            "a submission whose lineage takes %zu octets in the index: over %zu", terms,
+            STORE_ENTRY_MAX_OCTETS);
     return NULL;
 }
 

@@ -83,10 +83,10 @@ MUST_USE struct error *tlog_require_serving(struct tlog *t);
 
 /* tlog_submit hands over `sub`. Errors (then `done` is not called): FAILED_PRECONDITION
  * LOG_READ_ONLY, RESOURCE_EXHAUSTED QUEUE_FULL or DISK_RESERVE_REACHED, UNAVAILABLE
- * ROUND_FAILED or SHUTTING_DOWN, INVALID_ARGUMENT for a leaf over 65,535 octets (an entry bundle
- * counts in 16 bits), a submission over 8 MiB, or terms over STORE_ENTRY_MAX_OCTETS. Errors given
- * to `done`: FAILED_PRECONDITION IDEMPOTENCY_KEY_REUSED, RESOURCE_EXHAUSTED DISK_RESERVE_REACHED,
- * UNAVAILABLE ROUND_FAILED. */
+ * ROUND_FAILED or SHUTTING_DOWN, RESOURCE_EXHAUSTED MESSAGE_TOO_LARGE for a submission over 8 MiB
+ * or terms over STORE_ENTRY_MAX_OCTETS, INVALID_ARGUMENT for a leaf over 65,535 octets (an entry
+ * bundle counts in 16 bits). Errors given to `done`: FAILED_PRECONDITION IDEMPOTENCY_KEY_REUSED,
+ * RESOURCE_EXHAUSTED DISK_RESERVE_REACHED, UNAVAILABLE ROUND_FAILED. */
 MUST_USE struct error *tlog_submit(struct tlog *t, struct tlog_submission *sub);
 
 /* The published head: the newest anchored round. */

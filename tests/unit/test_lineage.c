@@ -141,13 +141,15 @@ START_TEST(test_other_attestations_describe_their_subjects) {
 }
 END_TEST
 
-static void expect_refused(const char *payload, enum error_code code) {
+static void expect_refused(const char *payload, enum error_code code, enum reason reason) {
     struct arena arena;
     struct edges edges = {.count = 7};
     arena_init(&arena, ARENA_MAX);
     CLEANUP(error_freep) struct error *err = edges_of(&arena, payload, &edges);
     ck_assert_msg(err != NULL, "accepted %s", payload);
     ck_assert_int_eq(error_code(err), code);
+    if (reason != REASON_NONE)
+        ck_assert_str_eq(reason_name(error_reason(err)), reason_name(reason));
     ck_assert_uint_eq(edges.count, 7);
     arena_done(&arena);
 }
@@ -167,7 +169,10 @@ START_TEST(test_malformed_lists_are_refused) {
         MODEL("[{\"name\":\"a\",\"algorithm\":\"\",\"digest\":\"" HEX_B "\"}]"),
     };
     for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++)
-        expect_refused(payloads[i], ERROR_INVALID_ARGUMENT);
+        expect_refused(payloads[i], ERROR_INVALID_ARGUMENT,
+                       strstr(payloads[i], INTOTO_MODEL_SIGNATURE_V1) == NULL
+                           ? REASON_NONE
+                           : REASON_INVALID_FIELD);
 }
 END_TEST
 
@@ -197,7 +202,8 @@ START_TEST(test_too_many_edges_are_refused_and_never_cut) {
             ck_assert_ptr_null(edges_of(&arena, (const char *)payload.data, &edges));
             ck_assert_uint_eq(edges.count, LINEAGE_EDGES_MAX);
         } else {
-            expect_refused((const char *)payload.data, ERROR_RESOURCE_EXHAUSTED);
+            expect_refused((const char *)payload.data, ERROR_RESOURCE_EXHAUSTED,
+                           REASON_MESSAGE_TOO_LARGE);
         }
         buf_done(&payload);
         buf_done(&b);

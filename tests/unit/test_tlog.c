@@ -381,7 +381,7 @@ START_TEST(test_a_leaf_that_no_bundle_can_hold_is_refused) {
     fails(sub_try(sub), ERROR_INVALID_ARGUMENT, REASON_NONE);
     sub->s.leaf = leaf;
     sub->s.payload = (struct bytes){octets, sizeof octets};
-    fails(sub_try(sub), ERROR_INVALID_ARGUMENT, REASON_NONE);
+    fails(sub_try(sub), ERROR_RESOURCE_EXHAUSTED, REASON_MESSAGE_TOO_LARGE);
     sub_free(sub);
 }
 END_TEST
