@@ -1,7 +1,10 @@
 /* Admin: tokens and backups, for the scope `admin` alone. */
+#include <stdio.h>
+
 #include "api/internal.h"
 #include "attestd/v1/admin.pb-c.h"
 #include "base/assert.h"
+#include "codec/codec.h"
 #include "crypto/secret.h"
 
 #define PAGE_DEFAULT 100
@@ -114,19 +117,28 @@ struct error *api_create_token(struct api_call *c) {
     return err;
 }
 
-/* after_of reads a page token: the id of the last token shown. It tells nothing and opens nothing
- * that the caller may not list anyway. */
-static struct error *after_of(const char *page_token, struct text *out) {
+/* --- page tokens: the id of the last token shown, whose digits are a number's */
+
+static struct error *after_of(const struct api_call *c, const char *page_token, struct text *out) {
+    uint64_t after = 0;
     struct text token = api_text(page_token);
-    for (size_t i = 0; i < token.len; i++) {
-        bool hex = (token.data[i] >= '0' && token.data[i] <= '9') ||
-                   (token.data[i] >= 'a' && token.data[i] <= 'f');
-        if (!hex || token.len != TOKEN_ID_LEN) {
-            return error_reason_new(REASON_PAGE_TOKEN_INVALID, "this page token is none of ours");
-        }
-    }
-    *out = token;
+    *out = (struct text){0};
+    if (token.len == 0) return NULL;
+    TRY(service_read_page_token(c->api->options.service, c->arena, token, &after));
+    char *id = arena_alloc(c->arena, TOKEN_ID_LEN + 1);
+    if (id == NULL) return error_nomem();
+    (void)snprintf(id, TOKEN_ID_LEN + 1, "%016llx", (unsigned long long)after);
+    *out = text_of_cstr(id);
     return NULL;
+}
+
+static struct error *next_of(const struct api_call *c, const char *id, struct text *out) {
+    uint8_t octets[TOKEN_ID_LEN / 2];
+    uint64_t after = 0;
+    if (!hex_decode(bytes_of_cstr(id), octets, sizeof octets))
+        return error_new(ERROR_INTERNAL, "a token's id is not hexadecimal");
+    for (size_t i = 0; i < sizeof octets; i++) after = after << 8 | octets[i];
+    return service_put_page_token(c->api->options.service, c->arena, after, out);
 }
 
 struct error *api_list_tokens(struct api_call *c) {
@@ -135,12 +147,13 @@ struct error *api_list_tokens(struct api_call *c) {
     size_t page = q->page_size == 0 ? PAGE_DEFAULT : q->page_size;
     if (page > PAGE_MAX) page = PAGE_MAX;
     struct text after = {0};
-    TRY(after_of(q->page_token, &after));
+    TRY(after_of(c, q->page_token, &after));
     const struct token_info *infos = NULL;
     size_t count = 0; /* one more than a page says that there is a next one */
     TRY(tokens_list(tokens_of(c), c->arena, after, page + 1, &infos, &count));
     size_t shown = count > page ? page : count;
 
+    struct text next = {0};
     struct api_maker mk = {.arena = c->arena};
     Attestd__V1__ListTokensResponse *r =
         api_make(&mk, &attestd__v1__list_tokens_response__descriptor);
@@ -149,7 +162,9 @@ struct error *api_list_tokens(struct api_call *c) {
     TRY(api_made(&mk));
     r->tokens = list;
     r->n_tokens = shown;
-    if (count > page) r->next_page_token = list[shown - 1]->id;
+    if (count > page) TRY(next_of(c, list[shown - 1]->id, &next));
+    r->next_page_token = api_make_text(&mk, bytes_of_text(next));
+    TRY(api_made(&mk));
     c->response = &r->base;
     return NULL;
 }

@@ -61,3 +61,20 @@ struct error *page_parse(const struct service *s, struct arena *arena, struct te
     *out = page;
     return NULL;
 }
+
+static struct sha256 tokens_query(void) { return sha256_of(BYTES_LIT("tokens")); }
+
+struct error *service_put_page_token(struct service *s, struct arena *arena, uint64_t after,
+                                     struct text *out) {
+    const struct page page = {.next = after, .query = tokens_query()};
+    return page_put(s, arena, &page, out);
+}
+
+struct error *service_read_page_token(struct service *s, struct arena *arena, struct text token,
+                                      uint64_t *out_after) {
+    const struct sha256 query = tokens_query();
+    struct page page;
+    TRY(page_parse(s, arena, token, &query, &page));
+    *out_after = page.next;
+    return NULL;
+}

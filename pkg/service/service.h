@@ -180,6 +180,14 @@ MUST_USE struct error *service_trace(struct service *s, const struct principal *
                                      struct arena *arena, const struct service_trace *query,
                                      struct service_traced *out);
 
+/* service_put_page_token and service_read_page_token: the page token of the list of API tokens
+ * (token.h), which goes on behind `after`, the number that an id's digits are. Errors of reading:
+ * INVALID_ARGUMENT PAGE_TOKEN_INVALID. */
+MUST_USE struct error *service_put_page_token(struct service *s, struct arena *arena,
+                                              uint64_t after, struct text *out);
+MUST_USE struct error *service_read_page_token(struct service *s, struct arena *arena,
+                                               struct text token, uint64_t *out_after);
+
 struct service_entry {
     uint64_t index;
     struct bytes leaf;

@@ -657,6 +657,9 @@ START_TEST(test_tokens_are_made_listed_and_revoked) {
     ck_assert_uint_eq(length_at(&w, rest, "tokens"), 1);
     ck_assert_str_eq(at(&w, rest, "nextPageToken"), "");
     ck_assert_ptr_null(strstr(list, secret));
+    (void)snprintf(query, sizeof query, "{\"pageToken\":\"%s\"}", at(&w, list, "tokens.0.id"));
+    refused(&w, "/attestd.v1.Admin/ListTokens", query, ERROR_INVALID_ARGUMENT,
+            REASON_PAGE_TOKEN_INVALID); /* a page token is the server's to make */
 
     (void)snprintf(query, sizeof query, "{\"id\":\"%s\"}", at(&w, made, "token.id"));
     const char *gone = ask(&w, "/attestd.v1.Admin/RevokeToken", query);
