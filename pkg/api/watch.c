@@ -68,7 +68,7 @@ static void post(struct watch *w);
 static void pump(struct watch *w) {
     if (!rpc_call_writable(w->rpc)) return;
     struct arena arena;
-    arena_init(&arena, rpc_call_arena(w->rpc)->max_bytes);
+    arena_init_within(&arena, rpc_call_arena(w->rpc)->max_bytes, rpc_call_arena(w->rpc)->budget);
     bool more = false;
     struct error *err = send_some(w, &arena, &more);
     arena_done(&arena);
