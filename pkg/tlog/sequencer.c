@@ -70,24 +70,30 @@ struct error *tlog_require_serving(struct tlog *t) {
     return err;
 }
 
+/* enqueue wakes the sequencer where it may wait for a submission: it does so with an empty queue
+ * alone. Under the lock: once that is free the submission may be answered, and the log freed,
+ * before this thread goes on. The lock is held. */
+static void enqueue(struct tlog *t, struct tlog_submission *sub, size_t octets) {
+    bool was_empty = t->queue_last == NULL;
+    sub->next = NULL;
+    if (was_empty)
+        t->queue_first = sub;
+    else
+        t->queue_last->next = sub;
+    t->queue_last = sub;
+    t->queue_count++;
+    t->queue_octets += octets;
+    if (was_empty) ASSERT(pthread_cond_signal(&t->work) == 0);
+}
+
 struct error *tlog_submit(struct tlog *t, struct tlog_submission *sub) {
     TRY(check_submission(sub));
     size_t octets = octets_of(sub);
     log_lock(t);
     struct error *err = why_not(t, octets);
-    if (err == NULL) {
-        sub->next = NULL;
-        if (t->queue_last == NULL)
-            t->queue_first = sub;
-        else
-            t->queue_last->next = sub;
-        t->queue_last = sub;
-        t->queue_count++;
-        t->queue_octets += octets;
-    }
+    if (err == NULL) enqueue(t, sub, octets);
     size_t depth = t->queue_count;
     log_unlock(t);
-    if (err == NULL) ASSERT(pthread_cond_signal(&t->work) == 0);
     metric_queue("log", depth);
     return err;
 }

@@ -586,6 +586,43 @@ START_TEST(test_draining_answers_all_and_takes_no_more) {
 }
 END_TEST
 
+/* --- waking: every signal of this program comes through here; a broadcast does as much */
+
+static _Thread_local bool watch_signals;
+static unsigned signals_watched;
+static _Atomic bool looked;
+
+static void *look_at_head(void *arg) {
+    (void)arg;
+    (void)tlog_head(rig.log); /* waits while anybody holds the lock */
+    atomic_store(&looked, true);
+    return NULL;
+}
+
+int pthread_cond_signal(pthread_cond_t *cond) {
+    pthread_t onlooker;
+    if (!watch_signals) return pthread_cond_broadcast(cond);
+    watch_signals = false;
+    signals_watched++;
+    atomic_store(&looked, false);
+    ck_assert_int_eq(pthread_create(&onlooker, NULL, look_at_head, NULL), 0);
+    for (int i = 0; i < 100 && !atomic_load(&looked); i++) (void)usleep(1000);
+    ck_assert_msg(!atomic_load(&looked), "the log could have answered, and been freed, by now");
+    ck_assert_int_eq(pthread_detach(onlooker), 0);
+    return pthread_cond_broadcast(cond);
+}
+
+START_TEST(test_who_submits_has_left_the_log_when_it_can_answer) {
+    rig_open(&rig);
+    watch_signals = true;
+    struct sub *sub = rig_log(&rig, 1);
+    ck_assert_uint_eq(signals_watched, 1);
+    while (!atomic_load(&looked)) (void)usleep(100);
+    ok(MOVE(sub->err));
+    sub_free(sub);
+}
+END_TEST
+
 /* --- many submitters at once */
 
 static void *submit_some(void *arg) {
@@ -647,6 +684,7 @@ static Suite *tlog_suite(void) {
     tcase_add_test(tc, test_watchers_are_told_until_they_leave);
     tcase_add_test(tc, test_unwatching_waits_for_the_call_that_runs);
     tcase_add_test(tc, test_draining_answers_all_and_takes_no_more);
+    tcase_add_test(tc, test_who_submits_has_left_the_log_when_it_can_answer);
     tcase_add_test(tc, test_threads_that_submit_and_read_at_once);
     suite_add_tcase(s, tc);
     return s;
