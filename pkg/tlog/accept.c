@@ -25,7 +25,7 @@ static struct error *make(struct tlog *t, const struct found_anchor *a, struct b
                                  .root = t->head.root,
                                  .origin = log_origin(t),
                                  .checkpoint = checkpoint};
-    TRY(anchor_create(a->path, &value));
+    TRY(anchor_create(a->path, a->state, &value));
     log_event(LOG_WARN, "anchor_accepted", LOG_CSTR("path", a->path), LOG_U64("size", value.size));
     return NULL;
 }

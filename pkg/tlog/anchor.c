@@ -18,7 +18,9 @@
  * length, so that there is no metadata that fdatasync might leave behind.
  *
  * Making. The whole file is written beside its name and renamed (file_write): if we stop, the old
- * file or none is there.
+ * file or none is there. Where there was none it is linked instead, which fails if there is one by
+ * now: of two copies of one directory that start at once, the second would take away the anchor of
+ * the first, and sign another tree than what that may have acknowledged by then.
  */
 #include "tlog/anchor.h"
 
@@ -116,10 +118,12 @@ static struct error *make_folder(const char *path) {
     return file_make_dirs(folder.text, 0700);
 }
 
-struct error *anchor_create(const char *path, const struct anchor_value *value) {
+struct error *anchor_create(const char *path, enum anchor_state was,
+                            const struct anchor_value *value) {
     struct arena arena;
     struct buf file;
     struct anchor_value v = *value;
+    ASSERT(was != ANCHOR_GOOD);
     TRY(make_folder(path));
     arena_init(&arena, 4 * FILE_OCTETS);
     buf_init_arena(&file, &arena, FILE_OCTETS);
@@ -127,9 +131,13 @@ struct error *anchor_create(const char *path, const struct anchor_value *value) 
     struct error *err = put_slot(&file, &v);
     v.sequence = ANCHOR_FIRST_SEQUENCE - 1;
     if (err == NULL) err = put_slot(&file, &v);
-    if (err == NULL) err = file_write(path, buf_bytes(&file), 0600, FILE_REPLACE);
+    if (err == NULL)
+        err = file_write(path, buf_bytes(&file), 0600,
+                         was == ANCHOR_MISSING ? FILE_NEW : FILE_REPLACE);
     arena_done(&arena);
-    return err;
+    if (err == NULL || error_code(err) != ERROR_ALREADY_EXISTS) return err;
+    return error_recode(err, ERROR_FAILED_PRECONDITION,
+                        "another process made the anchor %s meanwhile", path);
 }
 
 /* still_named says whether `fd` is what `path` names: it was locked after it was opened, and may

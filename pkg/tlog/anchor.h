@@ -41,9 +41,11 @@ struct anchor {
     struct file_path path;
 };
 
-/* anchor_create makes `path` anew with `value` in both slots, replacing what was there, durably;
- * folders above it too. */
-MUST_USE struct error *anchor_create(const char *path, const struct anchor_value *value);
+/* anchor_create makes `path` anew with `value` in both slots, durably; folders above it too. `was`
+ * is what anchor_read found: an unreadable file is replaced, a missing one is not if it is there by
+ * now. Errors: FAILED_PRECONDITION: another process made it meanwhile; UNAVAILABLE. */
+MUST_USE struct error *anchor_create(const char *path, enum anchor_state was,
+                                     const struct anchor_value *value);
 
 /* anchor_open opens and locks a file that anchor_read found good, `sequence` being its newest.
  * Errors: FAILED_PRECONDITION if another process holds it; UNAVAILABLE. */

@@ -202,7 +202,7 @@ static struct error *hold(struct tlog *t, const struct found_anchor *a, struct b
                                      .root = t->head.root,
                                      .origin = log_origin(t),
                                      .checkpoint = checkpoint};
-        TRY(anchor_create(a->path, &value));
+        TRY(anchor_create(a->path, a->state, &value));
         log_step(t, out == &t->inner ? "anchor_inner_created" : "anchor_outer_created");
         sequence = ANCHOR_FIRST_SEQUENCE;
         if (out == &t->outer && t->head.size > 0) {

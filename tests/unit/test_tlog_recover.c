@@ -556,6 +556,37 @@ START_TEST(test_two_logs_cannot_hold_one_anchor) {
 }
 END_TEST
 
+/* The first one starts, and acknowledges, between the second one's look for anchors and its own. */
+static struct tlog_options first_options;
+static void first_starts(void *ctx, const char *step) {
+    (void)ctx;
+    if (rig.log != NULL || strcmp(step, "empty_committed") != 0) return;
+    ok(tlog_open(rig.store, rig.signer, &first_options, &rig.log));
+    struct sub *sub = rig_log(&rig, 0);
+    ok(MOVE(sub->err));
+    sub_free(sub);
+}
+
+START_TEST(test_of_two_logs_that_start_at_once_one_makes_the_anchor) {
+    struct tlog *second = NULL;
+    struct store *copy = NULL;
+    struct kv *kv = NULL;
+    rig_open_store(&rig);
+    first_options = rig.options;
+    ok(kv_mem_new(&kv));
+    ok(store_open(kv, &copy));
+    char inner[128];
+    (void)snprintf(inner, sizeof inner, "%s/inner-of-copy", rig.dir);
+    struct tlog_options options = rig.options;
+    options.anchor_inner = inner;
+    options.after_write = first_starts;
+    fails(tlog_open(copy, rig.signer, &options, &second), ERROR_FAILED_PRECONDITION, REASON_NONE);
+    ck_assert_ptr_null(second);
+    rig_log_many(&rig, 1, 2); /* the first one's anchor is its own */
+    store_free(copy);
+}
+END_TEST
+
 /* --- accepting */
 
 static struct error *accept_head(int64_t size_off, bool other_root) {
@@ -653,6 +684,7 @@ static Suite *tlog_recover_suite(void) {
     tcase_add_test(memory, test_an_anchor_of_another_log_makes_it_read_only);
     tcase_add_test(memory, test_other_keys_or_another_name_do_not_open_it);
     tcase_add_test(memory, test_two_logs_cannot_hold_one_anchor);
+    tcase_add_test(memory, test_of_two_logs_that_start_at_once_one_makes_the_anchor);
     tcase_add_test(memory, test_accepting_takes_exactly_the_stored_head);
     tcase_add_test(memory, test_accepting_mends_a_damaged_anchor_and_the_loss_of_both);
     suite_add_tcase(s, memory);
