@@ -158,7 +158,7 @@ struct error *service_trace(struct service *s, const struct principal *p, struct
     TRY(check(query));
     TRY(read_kinds(arena, query, &kinds));
     TRY(start(s, arena, query, &page));
-    struct store_lineage ctx = {.store = s->options.store, .as_of = page.tree_size};
+    struct store_lineage ctx = {.store = s->options.store};
     const struct lineage_source src = store_lineage_source(&ctx);
     const struct lineage_query walk = {
         .start = query->digest,

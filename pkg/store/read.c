@@ -195,7 +195,6 @@ static struct error *decode_edge(struct bytes key, struct bytes value, struct li
 }
 
 struct walk {
-    uint64_t as_of;
     bool (*each)(void *each_ctx, const struct lineage_found *edge);
     void *each_ctx;
 };
@@ -205,7 +204,6 @@ static struct error *walk_edges(struct kv *kv, struct kv_iter *it, const struct 
     while (kv_iter_next(kv, it, &key, &value)) {
         struct lineage_found edge = {0};
         TRY(decode_edge(key, value, &edge));
-        if (edge.index >= w->as_of) continue;
         if (!w->each(w->each_ctx, &edge)) return NULL;
     }
     return kv_iter_error(kv, it);
@@ -222,7 +220,7 @@ static struct error *source_edges(void *ctx, struct text node, bool up,
     upper.octets[upper.len++] = 0xff; /* no kind has this octet */
     struct kv_iter *it = NULL;
     TRY(kv_iter_new(kv, l->snap, KV_EDGE, row_key_bytes(&lower), row_key_bytes(&upper), &it));
-    struct walk w = {l->as_of, each, each_ctx};
+    struct walk w = {each, each_ctx};
     struct error *err = walk_edges(kv, it, &w);
     kv_iter_free(kv, it);
     return err;

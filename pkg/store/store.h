@@ -161,12 +161,12 @@ MUST_USE struct error *store_find_evidence(struct store *s, const struct kv_snap
                                            struct arena *arena, const struct store_evidence *query,
                                            struct store_evidence_found *out);
 
-/* store_lineage_source gives the edges at `snap` of entries below `as_of`; the caller's storage.
+/* store_lineage_source gives the edges at `snap`, of every entry: which are old enough is the
+ * walk's question, so that those it passes over count against its bounds. The caller's storage.
  * Order: by kind, then by the other node's hash, then by index. */
 struct store_lineage {
     struct store *store;
     const struct kv_snapshot *snap;
-    uint64_t as_of;
 };
 struct lineage_source store_lineage_source(struct store_lineage *ctx);
 

@@ -410,10 +410,10 @@ static bool see(void *ctx, const struct lineage_found *e) {
     return --s->left > 0;
 }
 
-static const char *edges_of(struct store *s, const char *node, bool up, uint64_t as_of, int max) {
+static const char *edges_of(struct store *s, const char *node, bool up, int max) {
     static struct seen seen;
     seen = (struct seen){.left = max};
-    struct store_lineage ctx = {.store = s, .as_of = as_of};
+    struct store_lineage ctx = {.store = s};
     struct lineage_source src = store_lineage_source(&ctx);
     ok(src.edges(src.ctx, text_of_cstr(node), up, see, &seen));
     return seen.text;
@@ -423,21 +423,60 @@ START_TEST(test_edges_are_found_from_both_ends) {
     CLEANUP(store_freep) struct store *s = new_store(_i);
     add_edges(s, 3);
     add_edges(s, 9);
-    const char *up = edges_of(s, "sha256:app", true, ALL, 99);
+    const char *up = edges_of(s, "sha256:app", true, 99);
     ck_assert_ptr_nonnull(
         strstr(up, "sha256:lib(libfoo again)/1/1@3 sha256:lib(libfoo again)/1/1@9 "));
     ck_assert_ptr_nonnull(strstr(up, "gitCommit:cafe(source)/1/2@3 gitCommit:cafe(source)/1/2@9 "));
     ck_assert_ptr_nonnull(strstr(up, "sha256:bom()/5/2@3 sha256:bom()/5/2@9 "));
     ck_assert_uint_eq(strlen(up), 2 * strlen("sha256:lib(libfoo again)/1/1@3 "
                                              "gitCommit:cafe(source)/1/2@3 sha256:bom()/5/2@3 "));
-    ck_assert_str_eq(edges_of(s, "sha256:lib", false, ALL, 99),
+    ck_assert_str_eq(edges_of(s, "sha256:lib", false, 99),
                      "sha256:app()/1/1@3 sha256:app()/1/1@9 ");
-    ck_assert_str_eq(edges_of(s, "sha256:lib", true, ALL, 99), "");
-    ck_assert_str_eq(edges_of(s, "sha256:app", false, ALL, 99), "");
-    ck_assert_str_eq(edges_of(s, "sha256:lib", false, 9, 99), "sha256:app()/1/1@3 ");
-    ck_assert_str_eq(edges_of(s, "sha256:lib", false, 3, 99), "");
-    ck_assert_str_eq(edges_of(s, "sha256:lib", false, ALL, 1), "sha256:app()/1/1@3 ");
-    ck_assert_str_eq(edges_of(s, "sha256:li", false, ALL, 99), "");
+    ck_assert_str_eq(edges_of(s, "sha256:lib", true, 99), "");
+    ck_assert_str_eq(edges_of(s, "sha256:app", false, 99), "");
+    ck_assert_str_eq(edges_of(s, "sha256:lib", false, 1), "sha256:app()/1/1@3 ");
+    ck_assert_str_eq(edges_of(s, "sha256:li", false, 99), "");
+}
+END_TEST
+
+static bool count_questions(void *ctx) {
+    ++*(unsigned *)ctx;
+    return false;
+}
+
+START_TEST(test_a_walk_of_old_edges_can_be_stopped_among_newer_ones) {
+    CLEANUP(store_freep) struct store *s = new_store(_i);
+    struct store_round *r = NULL;
+    const struct store_terms terms = {.edges = edges, .edge_count = 4};
+    ok(store_round_new(s, &r));
+    for (unsigned i = 0; i < 600; i++) {
+        struct store_entry entry = entry_of(0);
+        entry.index = i;
+        entry.tree_size = i + 1;
+        ok(store_round_entry(r, &entry, &terms));
+    }
+    ok(store_round_commit(r));
+    store_round_free(r);
+
+    struct store_lineage ctx = {.store = s};
+    struct lineage_source src = store_lineage_source(&ctx);
+    struct lineage_result result;
+    struct arena arena;
+    unsigned questions = 0;
+    const struct lineage_query q = {.start = TEXT_LIT("sha256:lib"),
+                                    .direction = LINEAGE_DOWN,
+                                    .depth = 1,
+                                    .nodes_max = 9,
+                                    .edges_max = 9,
+                                    .as_of = 1,
+                                    .stop = count_questions,
+                                    .stop_ctx = &questions};
+    arena_init(&arena, 1 << 20);
+    ok(lineage_trace(&arena, &src, &q, &result));
+    ck_assert_uint_eq(result.edge_count, 1);
+    ck_assert_uint_eq(result.edges[0].index, 0);
+    ck_assert_uint_eq(questions, 600 / 256);
+    arena_done(&arena);
 }
 END_TEST
 
@@ -462,7 +501,7 @@ START_TEST(test_an_entry_whose_lineage_is_too_large_is_refused_whole) {
     fails(store_round_entry(r, &entry, &terms), ERROR_RESOURCE_EXHAUSTED);
     ok(store_round_commit(r));
     store_round_free(r);
-    ck_assert_str_eq(edges_of(s, "sha256:app", true, ALL, 9), "");
+    ck_assert_str_eq(edges_of(s, "sha256:app", true, 9), "");
     ck_assert_str_eq(found(s, NULL, STORE_INDEX_TIME, "", 0, ALL, 9), "");
 }
 END_TEST
@@ -630,7 +669,7 @@ static struct error *read_some(struct store *s, struct arena *arena, int *count)
     struct sha256 hash = merkle_leaf_hash(entry.leaf);
     uint64_t index = 0;
     TRY(store_get_by_leaf_hash(s, arena, &hash, &there, &index));
-    struct store_lineage ctx = {.store = s, .as_of = ALL};
+    struct store_lineage ctx = {.store = s};
     struct lineage_source src = store_lineage_source(&ctx);
     TRY(src.edges(src.ctx, TEXT_LIT("sha256:app"), true, take, count));
     return store_scan_records(s, KV_IDENTITY, BYTES_LIT("k"), take_record, count);
@@ -656,7 +695,7 @@ START_TEST(test_writing_survives_every_allocation_failure) {
         struct error *err = write_all(s);
         (void)alloc_fail_after(-1);
         const char *list = found(s, NULL, STORE_INDEX_SUBMITTER, "token:ci-1", 0, ALL, 9);
-        const char *up = edges_of(s, "sha256:app", true, ALL, 9);
+        const char *up = edges_of(s, "sha256:app", true, 9);
         struct store_head head;
         ok(store_get_head(s, NULL, &head));
         if (err == NULL) {
@@ -720,6 +759,7 @@ static Suite *store_suite(void) {
     BOTH(test_head_tiles_checkpoints_and_dedup_are_read_back);
     BOTH(test_checkpoints_are_listed_by_size);
     BOTH(test_edges_are_found_from_both_ends);
+    BOTH(test_a_walk_of_old_edges_can_be_stopped_among_newer_ones);
     BOTH(test_an_entry_whose_lineage_is_too_large_is_refused_whole);
     BOTH(test_records_are_put_got_and_listed);
     BOTH(test_an_unknown_schema_is_refused);

@@ -263,7 +263,7 @@ static bool any_edge(void *ctx, const struct lineage_found *e) {
 }
 
 static struct error *read_edges(struct store *s) {
-    struct store_lineage ctx = {.store = s, .as_of = UINT64_MAX};
+    struct store_lineage ctx = {.store = s};
     struct lineage_source src = store_lineage_source(&ctx);
     return src.edges(src.ctx, TEXT_LIT("a"), true, any_edge, NULL);
 }
