@@ -1,8 +1,9 @@
 /*
- * A backup is built in <dir>/backup.partial and then takes its name:
+ * A backup is built in <dir>/<log id>.partial and then takes its name: <dir> may be that of several
+ * instances, each of which may be at it.
  *
- *   1 instance.json, keys, tls, anchor are copied    if we stop before 5: a backup.partial that
- *   2 the database's own checkpoint                  nothing reads and the next backup removes
+ *   1 instance.json, keys, tls, anchor are copied    if we stop before 5: a .partial that nothing
+ *   2 the database's own checkpoint                  reads and this instance's next one removes
  *   3 it is opened once, which gives the tree size
  *   4 manifest.json, and everything synced
  *   5 rename, sync of <dir>                          from here on it is there, whole
@@ -16,9 +17,10 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "codec/codec.h"
 #include "instance/internal.h"
 
-#define PARTIAL "backup.partial"
+#define PARTIAL_END ".partial"
 #define PATH_MAX_IN_BACKUP ((size_t)256)
 #define NAMES_TRIED 60
 
@@ -183,13 +185,22 @@ static struct error *give_name(const struct job *job, struct instance_backed_up 
     return file_errno(errno, "name", made.path.text);
 }
 
+static struct error *name_partial(struct job *job) {
+    struct buf name;
+    buf_init_arena(&name, &job->arena, 128);
+    hex_put(&name, sha256_bytes(&job->i->facts.log_id));
+    buf_put(&name, (struct bytes){(const uint8_t *)PARTIAL_END, sizeof PARTIAL_END}); /* and NUL */
+    TRY(buf_finish(&name, "name of a backup"));
+    return file_path_join(job->dir.text, (const char *)name.data, &job->partial);
+}
+
 static struct error *run(struct job *job, const struct instance_backup *request,
                          struct instance_backed_up *out) {
     const char *dir = request->dir;
     if (dir == NULL || dir[0] == '\0') dir = job->i->backups.text;
     TRY(file_path_absolute(dir, &job->dir));
     TRY(file_make_dirs(job->dir.text, 0700));
-    TRY(file_path_join(job->dir.text, PARTIAL, &job->partial));
+    TRY(name_partial(job));
     TRY(tree_remove(job->partial.text));
     TRY(file_make_dir(job->partial.text, 0700));
     job->files = arena_alloc(&job->arena, MANIFEST_FILES_MAX * sizeof *job->files);
