@@ -88,6 +88,7 @@ static void put_error(struct json_writer *w, const struct error *err) {
 
 static void put_fields(struct json_writer *w, const struct log_field *f) {
     for (; f->type != LOG_FIELD_END; f++) {
+        if (f->type == LOG_FIELD_ERR && f->err == NULL) continue;
         json_key(w, f->name);
         switch (f->type) {
             case LOG_FIELD_STR:

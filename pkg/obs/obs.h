@@ -19,7 +19,7 @@ struct log_field {
     const char *name; /* a literal */
     struct bytes str; /* escaped, cut at 512 octets */
     uint64_t u64;
-    const struct error *err; /* chain, reason, file and line */
+    const struct error *err; /* chain, reason, file and line; NULL: the field is left out */
 };
 
 #define LOG_STR(n, b) ((struct log_field){.type = LOG_FIELD_STR, .name = (n), .str = (b)})

@@ -65,6 +65,21 @@ START_TEST(test_a_line_is_one_json_object_whatever_a_client_sent) {
 }
 END_TEST
 
+START_TEST(test_an_event_without_an_error_has_no_such_field) {
+    struct arena arena;
+    struct json_value v;
+    arena_init(&arena, (size_t)1 << 20);
+    log_event(LOG_INFO, "test_no_error", LOG_ERR("error", NULL), LOG_U64("n", 42));
+    read_lines();
+    ck_assert_uint_eq(count_lines(), 1);
+    ck_assert_ptr_null(json_parse(&arena, (struct bytes){(uint8_t *)text, text_len - 1},
+                                  &JSON_LIMITS_DEFAULT, &v));
+    ck_assert_ptr_null(json_get(&v, "error"));
+    ck_assert_ptr_nonnull(json_get(&v, "n"));
+    arena_done(&arena);
+}
+END_TEST
+
 START_TEST(test_long_fields_are_cut_between_characters) {
     static uint8_t lots[5000];
     for (size_t i = 0; i + 1 < sizeof lots; i += 2) memcpy(lots + i, "\xC3\xA9", 2);
@@ -138,6 +153,7 @@ int main(void) {
     TCase *tc = tcase_create("obs");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_a_line_is_one_json_object_whatever_a_client_sent);
+    tcase_add_test(tc, test_an_event_without_an_error_has_no_such_field);
     tcase_add_test(tc, test_long_fields_are_cut_between_characters);
     tcase_add_test(tc, test_levels_below_the_set_one_are_silent);
     tcase_add_test(tc, test_a_flood_of_one_event_is_limited_and_does_not_hide_another);
