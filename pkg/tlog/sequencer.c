@@ -92,9 +92,8 @@ struct error *tlog_submit(struct tlog *t, struct tlog_submission *sub) {
     log_lock(t);
     struct error *err = why_not(t, octets);
     if (err == NULL) enqueue(t, sub, octets);
-    size_t depth = t->queue_count;
+    metric_queue("log", t->queue_count);
     log_unlock(t);
-    metric_queue("log", depth);
     return err;
 }
 
@@ -116,6 +115,7 @@ static void take_from_queue(struct tlog *t, struct round *r) {
     if (t->queue_first == NULL) t->queue_last = NULL;
     t->queue_count -= count;
     t->queue_octets -= octets;
+    metric_queue("log", t->queue_count);
     r->doomed = t->state == TLOG_FAILED;
 }
 

@@ -289,6 +289,15 @@ END_TEST
 
 /* --- bounds */
 
+static bool queue_shows_none(void) {
+    CLEANUP(buf_done) struct buf out;
+    buf_init(&out, (size_t)1 << 20);
+    metrics_put(&out);
+    buf_put_u8(&out, 0);
+    ck_assert(!out.failed);
+    return strstr((char *)out.data, "attestd_queue_depth{queue=\"log\"} 0\n") != NULL;
+}
+
 START_TEST(test_a_full_queue_is_refused) {
     gate_arm(&rig, "committed");
     rig.options.queue_max = 8;
@@ -313,6 +322,7 @@ START_TEST(test_a_full_queue_is_refused) {
     ck_assert_uint_gt(refused, 0);
     gate_open();
     rig_wait(&rig);
+    ck_assert(queue_shows_none()); /* what was taken has left it */
     ck_assert_uint_eq(tlog_head(rig.log).size, taken);
     for (size_t i = 0; i < 40; i++) sub_free(subs[i]);
 }
