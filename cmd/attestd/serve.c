@@ -89,6 +89,7 @@ int serve_main(int argc, char **argv) {
     struct server_options options = {.reload = read_config, .ctx = &flags};
     struct file_path data;
     struct arena arena;
+    server_hold_hangups(true);
     struct error *err = flags_parse(&flags, argc, argv);
     if (err != NULL) return report(err, EXIT_USAGE);
     if (flags.help) {

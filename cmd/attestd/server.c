@@ -469,6 +469,13 @@ static void on_tick(struct net_timer *timer) {
     net_timer_start(s->main, &s->tick, TICK_MS);
 }
 
+void server_hold_hangups(bool hold) {
+    sigset_t hangup;
+    (void)sigemptyset(&hangup); /* neither can fail with a valid signal */
+    (void)sigaddset(&hangup, SIGHUP);
+    (void)pthread_sigmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &hangup, NULL);
+}
+
 static struct error *start(struct server *s) {
     TRY(open_ports(s));
     TRY(net_loop_on_signal(s->main, SIGTERM, on_signal, s));
@@ -499,7 +506,9 @@ struct error *server_run(struct server *s, bool *out_failed) {
     TRY(start(s));
     (void)fprintf(stderr, "ready listen=%s ops=%s\n", s->listen, s->ops);
     notify("READY=1");
+    server_hold_hangups(false);
     net_loop_run(s->main);
+    server_hold_hangups(true);
     /* It may have failed since the last tick, with the calls that the drain waited for. */
     *out_failed = s->failed || tlog_state(s->tlog) == TLOG_FAILED;
     if (*out_failed && s->stopping)

@@ -19,6 +19,10 @@ struct server_options {
     void *ctx;
 };
 
+/* server_hold_hangups keeps a SIGHUP waiting, for this thread and those that it starts then: while
+ * nothing takes it, it would end the process. server_run takes what has come when it is ready. */
+void server_hold_hangups(bool hold);
+
 /* server_check says what is wrong with a configuration before anything is made. Errors:
  * INVALID_ARGUMENT. */
 MUST_USE struct error *server_check(const struct config *config);

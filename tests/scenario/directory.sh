@@ -134,6 +134,26 @@ expect 0 "$attestd" anchor accept --size 2 --root "$root" --data "$work/e" --anc
 expect 0 "$attestd" fsck --data "$work/e" --anchor "$anchor"
 not_said out "missing"
 
+# a SIGHUP that comes before it is ready waits until it is
+holds() { case $(sed -n 's/^SigBlk:.*\(.\)$/\1/p' "/proc/$1/status" 2>/dev/null) in [13579bdf]) ;; *) false ;; esac; }
+for _ in $(seq 20); do # it starts faster than a busy machine may look
+    "$attestd" serve --data "$work/e" --listen 127.0.0.1:0 --ops-listen 127.0.0.1:0 --anchor "$anchor" 2>"$work/err" &
+    server_pid=$!
+    until holds "$server_pid" || [ -e "$work/e/run.json" ]; do :; done
+    held=no
+    [ -e "$work/e/run.json" ] || { kill -HUP "$server_pid" && held=yes; }
+    until grep -q '^ready ' "$work/err"; do kill -0 "$server_pid" || fail "ended by a SIGHUP"; done
+    tries=0
+    until [ "$held" = no ] || grep -q '"event":"reloading"' "$work/err"; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 600 ] || fail "a SIGHUP is lost while it starts"
+        sleep 0.1
+    done
+    stop_server
+    [ "$held" = no ] || break
+done
+[ "$held" = yes ] || fail "a SIGHUP is not held while it starts"
+
 # refusals: 3, one line
 rm -rf "$work/f"
 mkdir -p "$work/f" && echo mine >"$work/f/file"
