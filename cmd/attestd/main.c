@@ -11,6 +11,7 @@
 #include "crypto/secret.h"
 #include "file/file.h"
 #include "flags.h"
+#include "server.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define DUMPABLE 1 /* LeakSanitizer traces its own process */
@@ -78,6 +79,7 @@ static struct error *check_file(const char *file) {
         if (err == NULL) err = config_load(&arena, yaml, file, &config);
     }
     if (err == NULL) err = config_check(&config);
+    if (err == NULL) err = server_check(&config);
     arena_done(&arena);
     return err;
 }

@@ -1,5 +1,6 @@
 #include "server.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -72,18 +73,22 @@ static struct error *address_parse(const char *text, struct address *out) {
     uint64_t port = 0;
     if (colon == NULL || !bytes_to_u64(bytes_of_cstr(colon + 1), &port) || port > 65535)
         return error_new(ERROR_INVALID_ARGUMENT, "\"%s\": want ADDRESS:PORT", text);
+    const char *host = text;
     size_t len = (size_t)(colon - text);
     if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
-        text++;
+        host++;
         len -= 2;
     }
     if (len == 0 || len >= sizeof out->host)
         return error_new(ERROR_INVALID_ARGUMENT, "\"%s\": want ADDRESS:PORT", text);
-    memcpy(out->host, text, len);
+    memcpy(out->host, host, len);
     out->host[len] = '\0';
     if (strcmp(out->host, "localhost") == 0) memcpy(out->host, "127.0.0.1", 10);
     out->port = (uint16_t)port;
-    return NULL;
+    uint8_t numeric[16];
+    if (inet_pton(AF_INET, out->host, numeric) == 1 || inet_pton(AF_INET6, out->host, numeric) == 1)
+        return NULL;
+    return error_new(ERROR_INVALID_ARGUMENT, "\"%s\": want a numeric address", text);
 }
 
 static void address_print(const struct address *a, uint16_t port, char *out, size_t size) {

@@ -15,6 +15,14 @@ for line in '' 'frobnicate' 'token' 'token revoke' 'init --colour' 'init --data'
     expect 2 "$attestd" $line
     [ ! -s "$work/out" ] || fail "a usage error says something on standard output: $line"
 done
+for line in 'listen: nowhere' 'listen: log.example:8443' 'listen: 127.0.0.1:65536' 'ops.listen: localhost:x'; do
+    echo "$line" >"$work/c.yaml"
+    expect 2 "$attestd" config check --config "$work/c.yaml"
+    expect 2 "$attestd" serve --config "$work/c.yaml" --data "$d"
+    [ ! -e "$d" ] || fail "a data directory is made for a configuration that cannot be: $line"
+done
+echo 'listen: "[::1]:0"' >"$work/c.yaml"
+expect 0 "$attestd" config check --config "$work/c.yaml"
 expect 2 "$attestd" init --data "$d" --origin 'not a host'
 expect 2 "$attestd" init --data "$d" --tls-name '*.example'
 expect 0 "$attestd" --help
