@@ -177,7 +177,7 @@ static void refresh_metrics(void *ctx) {
     metric_set(METRIC_READ_ONLY, tlog_state(s->tlog) != TLOG_SERVING);
     metric_set(METRIC_CONNECTIONS, atomic_load(&s->budget.open));
     metric_set(METRIC_POLICY_RELOAD_FAILED, atomic_load(&s->policies_failed));
-    if (s->ca != NULL) metric_set(METRIC_TLS_EXPIRY, (uint64_t)ca_expiry_s(s->ca));
+    metric_set(METRIC_TLS_EXPIRY, (uint64_t)net_tls_expiry_s(s->tls));
 }
 
 static bool is_ready(void *ctx, char *why, size_t size) {

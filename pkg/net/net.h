@@ -98,6 +98,10 @@ MUST_USE struct error *net_tls_server_new(struct bytes chain_pem, struct bytes k
 MUST_USE struct error *net_tls_reload(struct net_tls *tls, struct bytes chain_pem,
                                       struct bytes key_pem);
 
+/* net_tls_expiry_s is when the certificate that new connections get expires, in seconds since 1970;
+ * from any thread. */
+int64_t net_tls_expiry_s(struct net_tls *tls);
+
 /* net_tls_client_new makes a TLS 1.3 client context that offers h2 and trusts the certificates of
  * the PEM file `ca_file` alone. Errors: FAILED_PRECONDITION if the file has none. */
 MUST_USE struct error *net_tls_client_new(const char *ca_file, struct net_tls **out);

@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <time.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -192,6 +193,15 @@ struct error *net_tls_reload(struct net_tls *tls, struct bytes chain_pem, struct
     (void)pthread_mutex_unlock(&tls->lock);
     ctx = old; /* freed at the end; sessions hold it by reference */
     return NULL;
+}
+
+int64_t net_tls_expiry_s(struct net_tls *tls) {
+    ASSERT(!tls->client);
+    struct tm tm = {0};
+    (void)pthread_mutex_lock(&tls->lock);
+    int ok = ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(tls->ctx)), &tm);
+    (void)pthread_mutex_unlock(&tls->lock);
+    return ok == 1 ? timegm(&tm) : 0; /* not a time: as if it had expired */
 }
 
 struct net_tls *tls_share(struct net_tls *tls) {

@@ -162,6 +162,17 @@ for _ in $(seq 20); do # it starts faster than a busy machine may look
 done
 [ "$held" = yes ] || fail "a SIGHUP is not held while it starts"
 
+# a certificate of the operator's own: its end is in the metrics, too
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=own -days 9 \
+    -addext subjectAltName=IP:127.0.0.1 -keyout "$work/own.key" -out "$work/own.pem" 2>/dev/null
+printf 'tls.certificate: %s\ntls.key: %s\n' "$work/own.pem" "$work/own.key" >"$work/c.yaml"
+start_server "$work/e" --listen 127.0.0.1:0 --anchor "$anchor" --config "$work/c.yaml"
+end=$(date -d "$(openssl x509 -in "$work/own.pem" -noout -enddate | cut -d= -f2)" +%s)
+python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())' \
+    "http://$(sed 's/.*"ops":"\([^"]*\)".*/\1/' "$data/run.json")/metrics" >"$work/out"
+said out "attestd_tls_certificate_expiry_seconds $end"
+stop_server
+
 # refusals: 3, one line
 rm -rf "$work/f"
 mkdir -p "$work/f" && echo mine >"$work/f/file"

@@ -430,6 +430,13 @@ START_TEST(test_reload_changes_what_new_connections_get) {
 }
 END_TEST
 
+START_TEST(test_expiry_is_the_certificates) {
+    struct net_tls *tls = tls_server_good();
+    ck_assert_int_eq(net_tls_expiry_s(tls), 4949123921); /* openssl x509 -enddate */
+    net_tls_free(tls);
+}
+END_TEST
+
 START_TEST(test_files_that_hold_no_certificates_are_refused) {
     struct net_tls *tls = NULL;
     CLEANUP(error_freep) struct error *a = net_tls_client_new("testdata/tls/none.pem", &tls);
@@ -659,6 +666,7 @@ static Suite *net_suite(void) {
     tcase_add_loop_test(tc, test_what_a_client_offers_decides, 0,
                         (int)(sizeof foreigners / sizeof *foreigners));
     tcase_add_test(tc, test_reload_changes_what_new_connections_get);
+    tcase_add_test(tc, test_expiry_is_the_certificates);
     tcase_add_test(tc, test_files_that_hold_no_certificates_are_refused);
     tcase_add_test(tc, test_nobody_listening_is_unavailable);
     tcase_add_test(tc, test_a_port_is_exclusive_but_for_those_that_join);
