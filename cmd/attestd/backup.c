@@ -139,17 +139,20 @@ static struct error *back_up_directly(const struct directory *d, bool with_secre
 }
 
 static struct error *back_up(struct directory *d) {
-    struct file_path made;
+    struct file_path made, secret;
+    bool holds = false; /* under a passphrase there is no secret to put in */
     int64_t pid = 0;
     bool with_secret = flags_all(&d->flags, "--with-secret")->count > 0;
     TRY(instance_holder(d->instance.data, &pid));
     TRY(pid == 0 ? back_up_directly(d, with_secret, &made)
                  : back_up_remotely(d, with_secret, &made));
-    (void)fprintf(
-        stderr, with_secret ? "warning: it holds DATA/secret: whoever has this backup can sign as "
-                              "this log\n"
-                            : "it holds no secret: restoring needs DATA/secret or the "
-                              "passphrase\n");
+    TRY(file_path_join(made.text, "secret", &secret));
+    TRY(file_exists(secret.text, &holds));
+    (void)fprintf(stderr,
+                  holds ? "warning: it holds DATA/secret: whoever has this backup can sign as "
+                          "this log\n"
+                        : "it holds no secret: restoring needs DATA/secret or the "
+                          "passphrase\n");
     (void)printf("%s\n", made.text);
     return NULL;
 }
