@@ -7,6 +7,7 @@
 
 #define FIELD_OVERHEAD 32 /* SPEC rfc9113 6.5.2: "plus an overhead of 32 octets for each field" */
 #define FIELDS_FIRST 16
+#define STRANGERS_PART 4            /* of the totals: http.h */
 #define ARENA_EXTRA ((size_t)65536) /* views, trailers, rounding */
 
 struct http_exchange *exchange_new(struct http_conn *c) {
@@ -48,8 +49,19 @@ static void unlink_exchange(struct http_exchange *x) {
 
 /* What waits is counted for the exchange's connection and for the server. */
 static void count_waiting(struct http_exchange *x, size_t more, size_t less) {
+    struct http_server *s = x->port->server;
     if (x->conn != NULL) x->conn->response_held += more - less; /* modulo 2^64: a difference */
-    (void)atomic_fetch_add(&x->port->server->response_held, more - less);
+    (void)atomic_fetch_add(&s->response_held, more - less);
+    if (!x->trusted) (void)atomic_fetch_add(&s->stranger_response_held, more - less);
+}
+
+/* The same of what is held of the request's body. */
+static void count_body(struct http_exchange *x, size_t more, size_t less) {
+    struct http_server *s = x->port->server;
+    x->body_held += more - less;
+    if (x->conn != NULL) x->conn->body_held += more - less;
+    (void)atomic_fetch_add(&s->body_held, more - less);
+    if (!x->trusted) (void)atomic_fetch_add(&s->stranger_body_held, more - less);
 }
 
 static void free_if_done(struct http_exchange *x) {
@@ -229,16 +241,15 @@ static void overrun(struct http_exchange *x, enum http_overrun what) {
 }
 
 static bool may_hold(const struct http_exchange *x, size_t len) {
-    const struct http_limits *l = &x->port->server->limits;
-    if (!x->trusted && x->body_held + len > l->stranger_body_max) return false;
+    const struct http_server *s = x->port->server;
+    const struct http_limits *l = &s->limits;
+    if (!x->trusted &&
+        (x->body_held + len > l->stranger_body_max ||
+         atomic_load(&s->stranger_body_held) + len > l->total_body_max / STRANGERS_PART)) {
+        return false;
+    }
     return x->conn->body_held + len <= l->connection_body_max &&
-           atomic_load(&x->port->server->body_held) + len <= l->total_body_max;
-}
-
-static void hold(struct http_exchange *x, size_t len) {
-    x->body_held += len;
-    x->conn->body_held += len;
-    (void)atomic_fetch_add(&x->port->server->body_held, len);
+           atomic_load(&s->body_held) + len <= l->total_body_max;
 }
 
 static void give_window(struct http_exchange *x, size_t len) {
@@ -263,7 +274,7 @@ void exchange_body(struct http_exchange *x, struct bytes chunk) {
         overrun(x, HTTP_BODY_TOO_LARGE);
         return;
     }
-    hold(x, chunk.len);
+    count_body(x, chunk.len, 0);
     if (x->trusted) x->body_ms = net_loop_now_ms(x->port->loop);
     if (x->paused) {
         x->window_owed += chunk.len;
@@ -281,10 +292,7 @@ void exchange_end(struct http_exchange *x) {
 
 void http_body_held(struct http_exchange *x, size_t len) {
     ASSERT(len <= x->body_held);
-    size_t given_back = x->body_held - len;
-    x->body_held = len;
-    if (x->conn != NULL) x->conn->body_held -= given_back;
-    (void)atomic_fetch_sub(&x->port->server->body_held, given_back);
+    count_body(x, 0, x->body_held - len);
     x->body_ms = net_loop_now_ms(x->port->loop);
 }
 
@@ -296,7 +304,13 @@ void http_pause_body(struct http_exchange *x, bool paused) {
     x->body_ms = net_loop_now_ms(x->port->loop);
 }
 
-void http_trust_body(struct http_exchange *x) { x->trusted = true; }
+void http_trust_body(struct http_exchange *x) {
+    if (x->trusted) return;
+    struct http_server *s = x->port->server;
+    (void)atomic_fetch_sub(&s->stranger_body_held, x->body_held);
+    (void)atomic_fetch_sub(&s->stranger_response_held, exchange_waiting(x));
+    x->trusted = true;
+}
 
 /* --- the response */
 
@@ -325,9 +339,14 @@ void http_respond_only(struct http_exchange *x, int status, const struct http_fi
 }
 
 static bool may_wait(const struct http_exchange *x, size_t len) {
-    const struct http_limits *l = &x->port->server->limits;
+    const struct http_server *s = x->port->server;
+    const struct http_limits *l = &s->limits;
+    if (!x->trusted &&
+        atomic_load(&s->stranger_response_held) + len > l->total_response_max / STRANGERS_PART) {
+        return false;
+    }
     return x->conn->response_held + len <= l->connection_response_max &&
-           atomic_load(&x->port->server->response_held) + len <= l->total_response_max;
+           atomic_load(&s->response_held) + len <= l->total_response_max;
 }
 
 /* give_up resets the stream; the handler is told by on_aborted when that has come about. */

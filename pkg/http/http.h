@@ -69,7 +69,9 @@ struct http_route {
     const struct http_handler *handler;
 };
 
-/* Every bound that a peer can push against, with what it stops. */
+/* Every bound that a peer can push against, with what it stops. Of the two totals exchanges without
+ * http_trust_body get a quarter, together: strangers who hold all that they can leave the rest to
+ * callers who are known. */
 struct http_limits {
     size_t header_list_max;     /* octets of a head, counted as RFC 9113 6.5.2: HPACK bombs, huge
                                    heads; answered 431 */
@@ -146,7 +148,7 @@ void *http_user(const struct http_exchange *x);
 struct net_loop *http_loop(const struct http_exchange *x);
 bool http_aborted(const struct http_exchange *x);
 
-/* http_trust_body lifts the limits for strangers: the caller is known. */
+/* http_trust_body lifts the limits for strangers, of the response too: the caller is known. */
 void http_trust_body(struct http_exchange *x);
 
 /* http_body_held tells that the handler holds only `len` octets of body still, which makes room in

@@ -19,8 +19,9 @@ struct http_server {
     struct http_limits limits;
     struct http_route *routes; /* owned */
     size_t route_count;
-    atomic_size_t body_held;     /* octets, over all ports */
-    atomic_size_t response_held; /* the same of responses that wait */
+    atomic_size_t body_held;                                  /* octets, over all ports */
+    atomic_size_t response_held;                              /* the same of responses that wait */
+    atomic_size_t stranger_body_held, stranger_response_held; /* of them, of untrusted exchanges */
     atomic_uint ports;
 };
 

@@ -25,6 +25,7 @@ static struct app {
     atomic_size_t open, aborted, overruns;
     struct http_exchange *kept; /* of /keep: released when a test says so */
     size_t kept_count;
+    size_t held; /* octets that came for /hold */
 } app;
 
 static inline struct request *request_new(struct http_exchange *x) {
@@ -137,6 +138,13 @@ static inline void on_keep_aborted(void *ctx, struct http_exchange *x) {
     app.aborted++;
 }
 
+/* Keeps it, and says nothing of having done with the body. */
+static inline void on_hold_body(void *ctx, struct http_exchange *x, struct bytes chunk) {
+    (void)ctx;
+    (void)x;
+    app.held += chunk.len;
+}
+
 static const struct http_handler echo = {.on_request = on_request,
                                          .on_body = on_body,
                                          .on_end = on_echo_end,
@@ -148,12 +156,14 @@ static const struct http_handler hello = {.on_request = on_hello};
 static const struct http_handler empty = {.on_request = on_empty};
 static const struct http_handler refuse = {.on_request = on_refuse};
 static const struct http_handler keep = {.on_request = on_keep, .on_aborted = on_keep_aborted};
+static const struct http_handler hold = {
+    .on_request = on_keep, .on_body = on_hold_body, .on_aborted = on_keep_aborted};
 static const struct http_route routes[] = {
     {"POST", "/echo", false, &echo},      {"GET", "/big", false, &big},
     {"GET", "/hello", false, &hello},     {"GET", "/empty", false, &empty},
     {"POST", "/refuse", false, &refuse},  {"POST", "/keep", false, &keep},
     {"GET", "/tile/", true, &hello},      {"POST", "/under/", true, &hello},
-    {"GET", "/under/one", false, &hello},
+    {"GET", "/under/one", false, &hello}, {"POST", "/hold", false, &hold},
 };
 
 /* --- the world of a test: a server and clients on one loop */

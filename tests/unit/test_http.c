@@ -135,6 +135,37 @@ START_TEST(test_h2_responses_over_the_limits_are_reset) {
 }
 END_TEST
 
+/* Of both totals a quarter is for strangers: 25,000. */
+START_TEST(test_h2_strangers_leave_room_for_known_callers) {
+    static const uint8_t body[60000];
+    limits.total_body_max = limits.total_response_max = 100000;
+    struct world w = {0};
+    open_world(&w, true);
+    open_client(&w);
+    size_t left = 2;
+    struct call holder = {.w = &w, .left = &left};
+    struct call stranger = {.w = &w, .left = &left};
+    struct call known = {.w = &w};
+    (void)start_call(&holder, "POST", "/hold", (struct bytes){body, 16000}, false);
+    while (app.held < 16000) run_for(&w, 5);
+    left = 1;
+    (void)start_call(&stranger, "POST", "/echo", (struct bytes){body, 10000}, false);
+    net_loop_run(w.loop);
+    ck_assert_int_eq(stranger.status, 413);
+    run_call(&known, "POST", "/echo", (struct bytes){body, sizeof body});
+    ck_assert_int_eq(known.status, 200);
+    ck_assert_uint_eq(known.body.len, sizeof body);
+    http_respond(app.kept, 200, NULL, 0);
+    http_write(app.kept, (struct bytes){body, 25001});
+    ck_assert(http_aborted(app.kept));
+    http_release(app.kept);
+    buf_done(&holder.body);
+    buf_done(&stranger.body);
+    buf_done(&known.body);
+    close_world(&w);
+}
+END_TEST
+
 /* SPEC rfc9113 6.5.2 */
 START_TEST(test_h2_a_large_head_is_refused) {
     struct world w = {0};
@@ -381,6 +412,7 @@ static Suite *http_suite(void) {
     tcase_add_test(tc, test_h2_strangers_get_little_room_for_bodies);
     tcase_add_test(tc, test_h2_bodies_of_one_connection_are_bounded);
     tcase_add_test(tc, test_h2_responses_over_the_limits_are_reset);
+    tcase_add_test(tc, test_h2_strangers_leave_room_for_known_callers);
     tcase_add_test(tc, test_h2_a_large_head_is_refused);
     tcase_add_test(tc, test_h2_a_cancelled_call_is_told_and_its_work_still_counts);
     tcase_add_test(tc, test_h2_cancelling_at_any_moment_is_safe);
