@@ -6,12 +6,12 @@
 
 #include "net/internal.h"
 
-static int socket_of(BIO *bio) { return (int)(intptr_t)BIO_get_data(bio); }
+static struct bio_socket *socket_of(BIO *bio) { return BIO_get_data(bio); }
 
 static int bio_write(BIO *bio, const char *data, int len) {
     BIO_clear_retry_flags(bio);
     if (len <= 0) return 0;
-    ssize_t n = send(socket_of(bio), data, (size_t)len, MSG_NOSIGNAL);
+    ssize_t n = send(socket_of(bio)->fd, data, (size_t)len, MSG_NOSIGNAL);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_write(bio);
     return (int)n;
 }
@@ -19,7 +19,13 @@ static int bio_write(BIO *bio, const char *data, int len) {
 static int bio_read(BIO *bio, char *data, int len) {
     BIO_clear_retry_flags(bio);
     if (len <= 0) return 0;
-    ssize_t n = recv(socket_of(bio), data, (size_t)len, 0);
+    struct bio_socket *s = socket_of(bio);
+    if (s->left == 0) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    ssize_t n = recv(s->fd, data, (size_t)len < s->left ? (size_t)len : s->left, 0);
+    if (n > 0) s->left -= (size_t)n;
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) BIO_set_retry_read(bio);
     if (n == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
     return (int)n;
@@ -50,10 +56,10 @@ BIO_METHOD *bio_method_new(void) {
     return m;
 }
 
-BIO *bio_of_socket(const BIO_METHOD *method, int fd) {
+BIO *bio_of_socket(const BIO_METHOD *method, struct bio_socket *socket) {
     BIO *bio = BIO_new(method);
     if (bio == NULL) return NULL;
-    BIO_set_data(bio, (void *)(intptr_t)fd); /* the connection owns the descriptor */
+    BIO_set_data(bio, socket);
     BIO_set_init(bio, 1);
     return bio;
 }

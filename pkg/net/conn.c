@@ -205,6 +205,7 @@ static void open_conn(struct net_conn *c) {
 }
 
 void conn_handshake(struct net_conn *c) {
+    c->socket.left = BIO_CALL_OCTETS;
     int rc = SSL_do_handshake(c->ssl);
     if (rc == 1) {
         open_conn(c);
@@ -225,7 +226,8 @@ void conn_begin(struct net_conn *c, const char *host) {
         conn_poll_update(c);
         return;
     }
-    struct error *err = tls_session(c->tls, c->fd, host, &c->ssl);
+    c->socket.fd = c->fd;
+    struct error *err = tls_session(c->tls, &c->socket, host, &c->ssl);
     if (err != NULL) {
         conn_fail(c, err);
         return;

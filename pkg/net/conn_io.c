@@ -31,9 +31,14 @@ static enum io tls_result(struct net_conn *c, int rc, const char *what, struct e
 static enum io read_some(struct net_conn *c, size_t *out_len, struct error **out_why) {
     if (c->ssl != NULL) {
         ERR_clear_error();
+        c->socket.left = BIO_CALL_OCTETS;
         int rc = SSL_read_ex(c->ssl, c->loop->read_buffer, NET_READ_BYTES, out_len);
         if (rc == 1) return IO_MOVED;
         enum io io = tls_result(c, rc, "read", out_why);
+        if (io == IO_BLOCKED && c->socket.left == 0) { /* not one octet of data in them */
+            *out_why = error_new(ERROR_RESOURCE_EXHAUSTED, "a flood of TLS records without data");
+            return IO_FAILED;
+        }
         c->read_blocked = io == IO_BLOCKED && SSL_want_write(c->ssl);
         return io;
     }
@@ -113,6 +118,7 @@ static enum io write_some(struct net_conn *c, size_t *out_len, struct error **ou
     if (c->ssl != NULL) {
         if (len > TLS_RECORD_BYTES) len = TLS_RECORD_BYTES;
         ERR_clear_error();
+        c->socket.left = BIO_CALL_OCTETS;
         int rc = SSL_write_ex(c->ssl, data, len, out_len);
         return rc == 1 ? IO_MOVED : tls_result(c, rc, "write", out_why);
     }

@@ -51,9 +51,12 @@ void timers_run(struct net_loop *loop);
 void timers_arm(struct net_loop *loop);
 
 /* tls.c */
-/* tls_session makes the TLS state of one connection over `fd`; `host` is the name to verify, NULL
- * on a server. The connection must keep its share of `tls` (tls_share) as long as the session. */
-MUST_USE struct error *tls_session(struct net_tls *tls, int fd, const char *host, SSL **out);
+/* tls_session makes the TLS state of one connection over `socket`, which it borrows; `host` is the
+ * name to verify, NULL on a server. The connection must keep its share of `tls` (tls_share) as long
+ * as the session. */
+struct bio_socket;
+MUST_USE struct error *tls_session(struct net_tls *tls, struct bio_socket *socket, const char *host,
+                                   SSL **out);
 enum net_alpn tls_alpn(const SSL *ssl);
 /* tls_error says why the last operation on `ssl`, which returned `rc`, failed, and empties
  * OpenSSL's queue. */
@@ -61,10 +64,19 @@ MUST_USE struct error *tls_error(const SSL *ssl, int rc, const char *what);
 struct net_tls *tls_share(struct net_tls *tls);
 
 /* bio.c */
+/* What OpenSSL reads by. One call of it reads on as long as records come that hold no data (key
+ * updates), so a peer that sends only those would keep the loop for ever: each call gets
+ * BIO_CALL_OCTETS, of which two of the largest records are made, and then finds the socket empty.
+ */
+#define BIO_CALL_OCTETS ((size_t)2 * SSL3_RT_MAX_PACKET_SIZE)
+struct bio_socket {
+    int fd; /* the connection owns it */
+    size_t left;
+};
 /* bio_method_new makes a kind of BIO over a socket that, unlike OpenSSL's own, never raises
  * SIGPIPE. Freed by BIO_meth_free, after every BIO of it. NULL when memory is out. */
 BIO_METHOD *bio_method_new(void);
-BIO *bio_of_socket(const BIO_METHOD *method, int fd);
+BIO *bio_of_socket(const BIO_METHOD *method, struct bio_socket *socket);
 
 enum conn_state {
     CONN_CONNECTING = 0, /* resolving or connecting */
@@ -94,6 +106,7 @@ struct net_conn {
     void *accept_ctx;
     struct net_tls *tls; /* our share; NULL: plain */
     SSL *ssl;
+    struct bio_socket socket;      /* of ssl */
     struct connecting *connecting; /* connect.c; NULL once connected */
     struct error *why;
     struct buf out; /* what waits to leave, from out_sent on */

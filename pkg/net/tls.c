@@ -230,13 +230,14 @@ static bool set_peer_name(SSL *ssl, const char *host) {
     return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
-struct error *tls_session(struct net_tls *tls, int fd, const char *host, SSL **out) {
+struct error *tls_session(struct net_tls *tls, struct bio_socket *socket, const char *host,
+                          SSL **out) {
     ASSERT(tls->client == (host != NULL));
     ERR_clear_error();
     (void)pthread_mutex_lock(&tls->lock);
     SSL *ssl = SSL_new(tls->ctx);
     (void)pthread_mutex_unlock(&tls->lock);
-    BIO *bio = ssl == NULL ? NULL : bio_of_socket(tls->bio, fd);
+    BIO *bio = ssl == NULL ? NULL : bio_of_socket(tls->bio, socket);
     if (bio == NULL || (host != NULL && !set_peer_name(ssl, host))) {
         SSL_free(ssl);
         BIO_free(bio);

@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -544,6 +545,48 @@ START_TEST(test_a_handshake_that_does_not_come_is_cut) {
 }
 END_TEST
 
+/* A handshake in steps, for this thread is the server's too. */
+static SSL *open_session(struct world *w, SSL_CTX *ctx) {
+    static const unsigned char h2[] = "\x02h2";
+    int fd = raw_connect(w);
+    SSL *ssl = SSL_new(ctx);
+    ck_assert(ssl != NULL && SSL_set_fd(ssl, fd) == 1);
+    ck_assert_int_eq(SSL_set_alpn_protos(ssl, h2, sizeof h2 - 1), 0);
+    ck_assert_int_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    while (SSL_connect(ssl) != 1) run_for(w, 5);
+    while (w->server.conn == NULL) run_for(w, 5);
+    return ssl;
+}
+
+static void update_keys(SSL *ssl, int times) {
+    for (int i = 0; i < times; i++) {
+        ck_assert_int_eq(SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED), 1);
+        ck_assert_int_eq(SSL_do_handshake(ssl), 1);
+    }
+}
+
+START_TEST(test_key_updates_without_end_are_cut) {
+    struct world w = {0};
+    world_open(&w, true);
+    world_listen(&w);
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    SSL *ssl = open_session(&w, ctx);
+    for (int i = 0; i < 5; i++) { /* some are nobody's fault */
+        update_keys(ssl, 20);
+        const char octet = (char)i;
+        ck_assert_int_eq(SSL_write(ssl, &octet, 1), 1);
+        while (w.server.received <= (size_t)i) run_for(&w, 5);
+    }
+    update_keys(ssl, 1500);
+    while (!w.server.closed) run_for(&w, 5);
+    ck_assert_int_eq(w.server.why, ERROR_RESOURCE_EXHAUSTED);
+    (void)close(SSL_get_fd(ssl));
+    SSL_free(ssl);
+    SSL_CTX_free(ctx);
+    world_close(&w);
+}
+END_TEST
+
 START_TEST(test_an_idle_connection_is_closed_and_a_busy_one_is_not) {
     struct world w = {0};
     world_open(&w, false);
@@ -675,6 +718,7 @@ static Suite *net_suite(void) {
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, test_connections_over_the_budget_are_closed);
     tcase_add_test(tc, test_a_handshake_that_does_not_come_is_cut);
+    tcase_add_test(tc, test_key_updates_without_end_are_cut);
     tcase_add_test(tc, test_an_idle_connection_is_closed_and_a_busy_one_is_not);
     tcase_add_test(tc, test_a_peer_that_does_not_read_is_cut);
     tcase_add_test(tc, test_out_of_descriptors_the_listener_does_not_spin);
