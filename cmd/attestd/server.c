@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
 
 #include "api/api.h"
@@ -21,6 +22,8 @@
 #define WARN_EVERY_TICKS 86400U
 #define PEM_MAX ((size_t)256 << 10)
 #define POLICIES_ARENA_MAX ((size_t)256 << 20)
+#define DESCRIPTORS_KEPT 768U /* the store's files (512 in its tables), the ops port, loops */
+#define CONNECTIONS_MIN 16U
 #define CALL_ARENA_TIMES 16U /* of the largest message: decoding amplifies (docs/decisions) */
 
 struct reactor {
@@ -381,11 +384,29 @@ struct error *server_open(const struct server_options *options, struct server **
 
 /* --- running */
 
+/* A connection must not take the descriptor of the store's next file: a write that fails is the end
+ * of the log. So the process takes what descriptors it may have, and fewer connections than it was
+ * told where these do not suffice. */
+static uint32_t connections_max(const struct server *s) {
+    uint32_t want = (uint32_t)s->config.connections_max;
+    rlim_t need = (rlim_t)want + DESCRIPTORS_KEPT;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= need) return want;
+    limit.rlim_cur = need < limit.rlim_max ? need : limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit); /* up to the hard limit is always allowed */
+    if (limit.rlim_cur >= need) return want;
+    rlim_t left = limit.rlim_cur > DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT : 0;
+    uint32_t max = left > CONNECTIONS_MIN ? (uint32_t)left : CONNECTIONS_MIN;
+    log_event(LOG_WARN, "connections_limited", LOG_U64("connections", max),
+              LOG_U64("descriptors", limit.rlim_cur));
+    return max;
+}
+
 static struct error *open_ports(struct server *s) {
     struct address address, ops;
     TRY(address_parse(s->config.listen, &address));
     TRY(address_parse(s->config.ops_listen, &ops));
-    s->budget.max = (uint32_t)s->config.connections_max;
+    s->budget.max = connections_max(s);
     s->ops_budget.max = 64;
     struct net_listen_options listen = {
         .address = address.host,
