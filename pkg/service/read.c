@@ -52,7 +52,8 @@ static struct error *describe(struct service *s, struct arena *arena, uint64_t i
     struct store_entry entry;
     arena_init(&whole, 2 * STORE_ENTRY_MAX_OCTETS);
     TRY(read_entry(s, &whole, index, &entry));
-    struct service_attestation a = {.index = index, .logged_s = entry.integrated_s};
+    struct service_attestation a = {
+        .index = index, .logged_s = entry.integrated_s, .octets = entry.payload.len};
     TRY(service_stored(intoto_statement_head(arena, entry.payload, &limits, &a.statement), index));
     if (q->receipts && is_wanted(q, &a)) TRY(service_receipt_stored(s, arena, &entry, &a.receipt));
     *out = a;
@@ -133,18 +134,23 @@ static struct error *candidates(struct service *s, struct arena *arena,
     return NULL;
 }
 
-/* Bounds of one answer beside page_size: the memory of what was looked at, and how many candidates
- * that are. Subjects are other people's: a few may take as much as a thousand others. A page may be
- * shorter than asked for, or empty; the token goes on where it stopped. */
+/* Bounds of one answer beside page_size: the memory of what was looked at, how many candidates that
+ * are, and the octets of theirs, which cost the time. Subjects are other people's: a few may take
+ * as much as a thousand others. A page may be shorter than asked for, or empty; the token goes on
+ * where it stopped. A watch has turns on a reactor, and others wait for it. */
 #define LIST_OCTETS_MAX ((size_t)3 << 20)
 #define LIST_LOOK_MAX 4096U
+#define LIST_READ_MAX ((size_t)32 << 20)
+#define WATCH_LOOK_MAX 64U
+#define WATCH_READ_MAX ((size_t)1 << 20)
 
 struct listing {
     struct service_attestation *items;
     size_t count, max;
     size_t octets; /* of the memory that `looked` entries took, no less than they weigh */
-    size_t looked;
-    bool stopped; /* the next one would not fit */
+    size_t looked, look_max;
+    size_t read, read_max; /* octets of their statements */
+    bool stopped;          /* the next one would not fit */
 };
 
 static struct error *list_one(struct service *s, struct arena *arena, const struct service_list *q,
@@ -157,12 +163,14 @@ static struct error *list_one(struct service *s, struct arena *arena, const stru
     if (l->stopped) return NULL;
     l->octets = octets;
     l->looked++;
+    l->read += a.octets;
     if (is_wanted(q, &a)) l->items[l->count++] = a;
     return NULL;
 }
 
 static bool list_full(const struct listing *l) {
-    return l->count == l->max || l->looked >= LIST_LOOK_MAX || l->octets >= LIST_OCTETS_MAX;
+    return l->count == l->max || l->looked >= l->look_max || l->read >= l->read_max ||
+           l->octets >= LIST_OCTETS_MAX;
 }
 
 /* Fills `l` from page->next on and moves it; *more says that the walk stopped before the end. */
@@ -200,7 +208,7 @@ struct error *service_list(struct service *s, const struct principal *p, struct 
     TRY(check_digest_term(query->digest));
     uint32_t size = service_page_size(query->page_size);
     TRY(list_start(s, arena, query, &page));
-    struct listing l = {.max = size};
+    struct listing l = {.max = size, .look_max = LIST_LOOK_MAX, .read_max = LIST_READ_MAX};
     l.items = arena_alloc(arena, (size_t)size * sizeof *l.items);
     if (l.items == NULL) return error_nomem();
     TRY(list_fill(s, arena, query, &page, &l, &more));
@@ -222,7 +230,7 @@ struct error *service_watch_read(struct service *s, const struct principal *p, s
     TRY(principal_require(p, SCOPE_READ));
     uint64_t head = tlog_head(s->options.tlog).size;
     struct page page = {.tree_size = head, .next = *from < head ? *from : head};
-    struct listing l = {.max = max};
+    struct listing l = {.max = max, .look_max = WATCH_LOOK_MAX, .read_max = WATCH_READ_MAX};
     l.items = arena_alloc(arena, (max + 1) * sizeof *l.items);
     if (l.items == NULL) return error_nomem();
     TRY(list_fill(s, arena, &q, &page, &l, &more));

@@ -119,6 +119,7 @@ struct service_attestation {
     struct intoto_statement statement; /* subjects, predicate type, builder id, submitter */
     int64_t logged_s;
     struct bytes receipt; /* empty unless asked for */
+    size_t octets;        /* of the statement that was read for it */
 };
 
 struct service_get {
@@ -151,7 +152,8 @@ MUST_USE struct error *service_list(struct service *s, const struct principal *p
                                     struct service_listed *out);
 
 /* service_watch_read gives entries from *from on, at most `max`, with the predicate type (empty:
- * all), and moves *from behind what was looked at. Nothing new is a count of 0. */
+ * all), and moves *from behind what was looked at: little, for it runs on reactors. Nothing new is
+ * a count of 0 and *from where it was. */
 MUST_USE struct error *service_watch_read(struct service *s, const struct principal *p,
                                           struct arena *arena, struct text predicate_type,
                                           uint64_t *from, size_t max, struct service_listed *out);
