@@ -6,6 +6,7 @@
 #include "http/internal.h"
 
 #define FIRST_UNKNOWN_FRAME 10 /* after CONTINUATION */
+#define HEAD_TIMES 4           /* header_list_max: what is larger is not read to be answered 431 */
 
 struct h2 {
     struct http_conn base; /* first: a http_conn of this protocol is a struct h2 */
@@ -13,6 +14,7 @@ struct h2 {
     struct guard resets;     /* RST_STREAM received */
     struct guard own_resets; /* RST_STREAM sent */
     struct guard control;    /* frames without useful work */
+    size_t head_octets;      /* of the head that is being read */
     bool failed;             /* the session is broken: only closing is left */
 };
 
@@ -70,6 +72,7 @@ static void refuse_stream(struct h2 *h, int32_t id, uint32_t code) {
 
 static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *user) {
     struct h2 *h = user;
+    h->head_octets = 0;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
     int32_t id = frame->hd.stream_id;
     if (h->base.exchange_count >= limits_of(h)->streams_max) {
@@ -103,9 +106,16 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, nghtt
     (void)flags;
     struct h2 *h = user;
     struct http_exchange *x = stream_of(h, frame->hd.stream_id);
-    if (x == NULL || x->too_large) return 0;
     nghttp2_vec n = nghttp2_rcbuf_get_buf(name);
     nghttp2_vec v = nghttp2_rcbuf_get_buf(value);
+    /* An octet may stand for a field of 4 KiB, which nghttp2 examines each time before we see it;
+     * after this result it examines no more of the head. */
+    h->head_octets += n.len + v.len;
+    if (h->head_octets > HEAD_TIMES * limits_of(h)->header_list_max) {
+        too_much(h);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    if (x == NULL || x->too_large) return 0;
     struct bytes nb = {n.base, n.len};
     struct bytes vb = {v.base, v.len};
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) { /* trailers: counted, not kept */

@@ -187,6 +187,32 @@ START_TEST(test_h2_a_large_head_is_refused) {
 }
 END_TEST
 
+START_TEST(test_h2_a_head_many_times_too_large_ends_the_connection) {
+    limits.header_list_max = 1000;
+    struct world w = {0};
+    open_world(&w, true);
+    open_client(&w);
+    static char value[4000];
+    memset(value, 'v', sizeof value);
+    static const size_t sizes[] = {2000, sizeof value};
+    for (int i = 0; i < 2; i++) {
+        const struct http_field fields[] = {
+            HTTP_FIELD("x", ((struct bytes){(uint8_t *)value, sizes[i]}))};
+        size_t left = 1;
+        struct call c = {.w = &w, .left = &left};
+        struct http_client_call *k = NULL;
+        const struct http_client_request r = {"GET", "/hello", fields, 1, {0}};
+        ck_assert_ptr_null(http_client_send(w.client, &r, &call_events, &c, &k));
+        net_loop_run(w.loop);
+        ck_assert_int_eq(c.status, i == 0 ? 431 : 0);
+        ck_assert(c.failed == (i == 1));
+        buf_done(&c.body);
+    }
+    while (!w.client_closed) run_for(&w, 5);
+    close_world(&w);
+}
+END_TEST
+
 START_TEST(test_h2_a_cancelled_call_is_told_and_its_work_still_counts) {
     limits.streams_max = 5;
     struct world w = {0};
@@ -414,6 +440,7 @@ static Suite *http_suite(void) {
     tcase_add_test(tc, test_h2_responses_over_the_limits_are_reset);
     tcase_add_test(tc, test_h2_strangers_leave_room_for_known_callers);
     tcase_add_test(tc, test_h2_a_large_head_is_refused);
+    tcase_add_test(tc, test_h2_a_head_many_times_too_large_ends_the_connection);
     tcase_add_test(tc, test_h2_a_cancelled_call_is_told_and_its_work_still_counts);
     tcase_add_test(tc, test_h2_cancelling_at_any_moment_is_safe);
     tcase_add_test(tc, test_h2_a_client_may_die_with_work_under_way);
