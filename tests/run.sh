@@ -54,6 +54,8 @@ done
 if [ "${1:-}" != unit ]; then
     one tidy_layers sh tests/tidy/layers.sh
     one tidy_lengths sh tests/tidy/lengths.sh
+    one tidy_forbidden sh tests/tidy/forbidden.sh
+    one tidy_self sh tests/tidy/self.sh
     one tidy_docs sh tests/tidy/docs.sh
     for f in tests/fuzz/fuzz_*.c; do
         name=$(basename "$f" .c | sed 's/^fuzz_//')
@@ -63,9 +65,7 @@ if [ "${1:-}" != unit ]; then
         [ -f "$s" ] || continue
         one "scenario_$(basename "$s" .sh)" timeout "${SCENARIO_TIMEOUT:-300}" sh "$s"
     done
-    if [ -d policies ] && [ -x "$BUILD/attest" ]; then
-        one policies "$BUILD/attest" policy test policies
-    fi
+    one policies "$BUILD/attest" policy test policies
 fi
 [ -z "$failures" ] || echo "failed:$failures"
 echo "$passed passed, $failed failed"

@@ -18,16 +18,16 @@ FNR == 1 {
     split(FILENAME, path, "/"); inpkg = path[1] == "pkg"; self = inpkg ? path[2] : path[1] "/" path[2]
     if (inpkg && !(self in floor)) { print FILENAME ": module not in floors"; bad = 1 }
 }
-/^#include/ {
-    seen++; h = $2; gsub(/["<>]/, "", h)
+/^#[ \t]*include/ {
+    sub(/^#[ \t]*include[ \t]*/, "#include "); seen++; h = $2; gsub(/["<>]/, "", h)
     for (p = 1; p <= np; p++) {
         pre = prefixes[p]
         hit = pre ~ /^\./ ? (substr(h, length(h) - length(pre) + 1) == pre) : index(h, pre) == 1
         if (hit && !((pre, self) in allowed)) { print FILENAME ":" FNR ": " self " must not include " h; bad = 1 }
     }
     if (inpkg && $2 ~ /^"/) {
-        split(h, inc, "/"); dep = inc[1]
-        if (dep != self && dep ~ /\// == 0 && h !~ /\.pb-c\.h$/ && !(dep in floor && floor[dep] < floor[self])) {
+        parts = split(h, inc, "/"); dep = inc[1]
+        if (parts > 1 && dep != self && h !~ /\.pb-c\.h$/ && !(dep in floor && floor[dep] < floor[self])) {
             print FILENAME ":" FNR ": " self " must not include " dep; bad = 1
         }
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # tidy: everything about the code that a program can check. Exits 1 on any finding.
-#   layers and lengths, clang-format, -Werror under gcc and clang, clang-tidy, cppcheck.
+#   layers, lengths and forbidden functions, clang-format, -Werror under gcc and clang, clang-tidy, cppcheck.
 set -u
 fail=0
 passed=0
@@ -39,6 +39,7 @@ static_check() {
 }
 check layers sh tests/tidy/layers.sh
 check lengths sh tests/tidy/lengths.sh
+check forbidden sh tests/tidy/forbidden.sh
 check format clang-format-14 --dry-run -Werror $sources $headers $shims
 check gcc gcc_werror
 check clang clang_werror
