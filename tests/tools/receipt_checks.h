@@ -19,6 +19,12 @@
 #define PAYLOAD STATEMENT("https://example.com/t/v1", SUBMITTER)
 #define VSA STATEMENT(INTOTO_VSA_V1, SUBMITTER)
 #define NOBODYS STATEMENT("https://example.com/t/v1", "")
+#define NO_METHOD                                                                                  \
+    STATEMENT("https://example.com/t/v1",                                                          \
+              "\"annotations\":{\"attestd_submitter\":{\"principal\":\"token:ci\"}},")
+#define NO_PRINCIPAL                                                                               \
+    STATEMENT("https://example.com/t/v1",                                                          \
+              "\"annotations\":{\"attestd_submitter\":{\"method\":\"token\"}},")
 #define LOGGED_S (FIXTURE_START_S + 1000)
 #define ENTRIES 12
 #define AT 6 /* the entry that most tests look at */

@@ -160,6 +160,7 @@ struct rpc_world {
     struct net_budget budget;
     struct net_timer guard;
     struct http_client *client;
+    uint32_t deadline_default_ms; /* 0: service_options' own */
 };
 
 static inline void rpc_stuck(struct net_timer *t) {
@@ -169,7 +170,9 @@ static inline void rpc_stuck(struct net_timer *t) {
 
 static inline struct error *rpc_world_serve(struct rpc_world *w) {
     TRY(net_loop_new(&w->loop));
-    TRY(rpc_server_new(&service_options, &w->rpc));
+    struct rpc_options options = service_options;
+    if (w->deadline_default_ms != 0) options.deadline_default_ms = w->deadline_default_ms;
+    TRY(rpc_server_new(&options, &w->rpc));
     const struct http_route routes[] = {{"POST", "/", true, rpc_server_handler(w->rpc)}};
     TRY(http_server_new(&http_limits_default, routes, 1, &w->http));
     w->budget.max = 100;

@@ -493,6 +493,8 @@ static struct bytes logged(enum fixture_key which, struct bytes payload, int64_t
 
 START_TEST(test_the_submitter_must_be_inside) {
     refuses(logged(FIXTURE_ATTESTATION, BYTES_LIT(NOBODYS), LOGGED_S), "who submitted");
+    refuses(logged(FIXTURE_ATTESTATION, BYTES_LIT(NO_METHOD), LOGGED_S), "who submitted");
+    refuses(logged(FIXTURE_ATTESTATION, BYTES_LIT(NO_PRINCIPAL), LOGGED_S), "who submitted");
     refuses(logged(FIXTURE_ATTESTATION, BYTES_LIT("{\"_type\":1}"), LOGGED_S), "statement");
     refuses(logged(FIXTURE_ATTESTATION, BYTES_LIT("not json"), LOGGED_S), "statement");
 }

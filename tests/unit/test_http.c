@@ -89,8 +89,7 @@ START_TEST(test_h2_strangers_get_little_room_for_bodies) {
 }
 END_TEST
 
-START_TEST(test_h2_bodies_of_one_connection_are_bounded) {
-    limits.connection_body_max = 300000;
+static void two_bodies_do_not_fit(void) {
     struct world w = {0};
     open_world(&w, true);
     open_client(&w);
@@ -107,6 +106,17 @@ START_TEST(test_h2_bodies_of_one_connection_are_bounded) {
     buf_done(&calls[0].body);
     buf_done(&calls[1].body);
     close_world(&w);
+}
+
+START_TEST(test_h2_bodies_of_one_connection_are_bounded) {
+    limits.connection_body_max = 300000;
+    two_bodies_do_not_fit();
+}
+END_TEST
+
+START_TEST(test_h2_bodies_of_all_connections_are_bounded) {
+    limits.total_body_max = 300000;
+    two_bodies_do_not_fit();
 }
 END_TEST
 
@@ -437,6 +447,7 @@ static Suite *http_suite(void) {
     tcase_add_test(tc, test_h2_many_streams_and_large_bodies_share_a_connection);
     tcase_add_test(tc, test_h2_strangers_get_little_room_for_bodies);
     tcase_add_test(tc, test_h2_bodies_of_one_connection_are_bounded);
+    tcase_add_test(tc, test_h2_bodies_of_all_connections_are_bounded);
     tcase_add_test(tc, test_h2_responses_over_the_limits_are_reset);
     tcase_add_test(tc, test_h2_strangers_leave_room_for_known_callers);
     tcase_add_test(tc, test_h2_a_large_head_is_refused);

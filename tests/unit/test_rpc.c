@@ -278,6 +278,16 @@ START_TEST(test_a_deadline_ends_the_call_for_the_peer_and_tells_the_handler) {
 }
 END_TEST
 
+START_TEST(test_a_unary_call_that_names_no_deadline_gets_the_servers) {
+    struct rpc_world w = {.deadline_default_ms = 30};
+    rpc_world_open(&w);
+    struct raw grpc = raw_grpc(&w, "/t.T/Keep", BYTES_LIT(MSG_ABC));
+    expect(&grpc, "4", "deadline");
+    rpc_call_finish(service.kept, NULL);
+    rpc_world_close(&w);
+}
+END_TEST
+
 static void stop_after(struct net_timer *t) {
     struct {
         struct net_timer timer;
@@ -575,6 +585,7 @@ static Suite *rpc_suite(void) {
     tcase_add_test(tc, test_an_unknown_path_is_not_found_in_any_type);
     tcase_add_test(tc, test_errors_carry_reason_field_and_retry);
     tcase_add_test(tc, test_a_deadline_ends_the_call_for_the_peer_and_tells_the_handler);
+    tcase_add_test(tc, test_a_unary_call_that_names_no_deadline_gets_the_servers);
     tcase_add_test(tc, test_a_reset_tells_the_handler_which_still_finishes);
     tcase_add_test(tc, test_the_memory_of_all_calls_together_has_a_bound);
     tcase_add_test(tc, test_streams_keep_to_the_readers_pace);
