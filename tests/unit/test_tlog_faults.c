@@ -1,7 +1,40 @@
 /* What happens when a write, memory or the machine fails under a log that runs. */
+#include <errno.h>
+#include <sys/syscall.h>
+
 #include "tlog_rig.h"
 
 static struct rig rig;
+
+/* --- syncs: this program's own fdatasync is the one that the log and RocksDB call */
+
+enum synced { INNER, OUTER, DATABASE, SYNCED };
+static atomic_uint syncs[SYNCED];
+static atomic_int failing = SYNCED; /* whose next sync fails; SYNCED: nobody's */
+
+static int whose(int fd) {
+    char link[64], path[256];
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof path - 1);
+    if (n < 4) return SYNCED;
+    path[n] = '\0';
+    if (strcmp(path, rig.path_inner) == 0) return INNER;
+    if (strcmp(path, rig.path_outer) == 0) return OUTER;
+    return strcmp(path + n - 4, ".log") == 0 ? DATABASE : SYNCED;
+}
+
+int fdatasync(int fd);
+int fdatasync(int fd) {
+    int who = whose(fd);
+    if (who != SYNCED) {
+        atomic_fetch_add(&syncs[who], 1);
+        if (atomic_compare_exchange_strong(&failing, &who, SYNCED)) {
+            errno = EIO;
+            return -1;
+        }
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
 
 static void setup(void) { rig_init(&rig, false); }
 static void teardown(void) { rig_done(&rig); }
@@ -14,6 +47,30 @@ static void log_and_fail(uint64_t n) {
     ck_assert_ptr_null(sub->s.checkpoint_v1);
     sub_free(sub);
 }
+
+START_TEST(test_an_answer_comes_after_the_database_and_both_anchors_are_synced) {
+    rig.rocksdb = true;
+    rig_open(&rig);
+    for (int i = 0; i < SYNCED; i++) atomic_store(&syncs[i], 0);
+    rig_log_many(&rig, 0, 1);
+    for (int i = 0; i < SYNCED; i++)
+        ck_assert_msg(atomic_load(&syncs[i]) > 0, "nothing synced %d", i);
+    rig_close(&rig);
+}
+END_TEST
+
+START_TEST(test_a_sync_that_fails_fails_the_round) {
+    rig.rocksdb = true;
+    for (int i = 0; i < SYNCED; i++) {
+        rig_open(&rig);
+        atomic_store(&failing, i);
+        log_and_fail((uint64_t)i);
+        ck_assert_int_eq(atomic_load(&failing), SYNCED);
+        ck_assert_int_eq(tlog_state(rig.log), TLOG_FAILED);
+        rig_close(&rig);
+    }
+}
+END_TEST
 
 static void check_failed_for_good(void) {
     struct arena arena;
@@ -258,6 +315,8 @@ static Suite *tlog_faults_suite(void) {
     TCase *tc = tcase_create("faults");
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, test_an_answer_comes_after_the_database_and_both_anchors_are_synced);
+    tcase_add_test(tc, test_a_sync_that_fails_fails_the_round);
     tcase_add_test(tc, test_after_a_failed_write_nothing_is_signed);
     tcase_add_test(tc, test_a_failing_round_takes_those_built_on_it_with_it);
     tcase_add_test(tc, test_repeats_of_a_failing_round_fail_too);
