@@ -1,5 +1,6 @@
 #!/bin/sh
 # docs.sh [write]: fails if a table in docs/operations.md is not the code's own; `write` renews it.
+# Also if a message that its table of refusals quotes is in no source file.
 # A table stands between "<!-- table NAME -->" and "<!-- end -->".
 set -eu
 : "${BUILD:=build/plain}"
@@ -19,3 +20,10 @@ for name in config reasons; do
         exit 1
     fi
 done
+awk -F'|' '/^\| (`\/readyz`|exit )/ { print $2 }' "$page" | grep -o '"[^"]*"' | tr -d '"' >"$BUILD/quoted"
+[ -s "$BUILD/quoted" ] || { echo "$page: quotes no message"; exit 1; }
+while IFS= read -r message; do
+    grep -rqF --include='*.c' -- "$message" pkg cmd && continue
+    echo "$page: nothing says: $message"
+    exit 1
+done <"$BUILD/quoted"
