@@ -89,7 +89,7 @@ valgrind: deps-slow $(TESTS) ; BUILD=$(BUILD) sh tests/valgrind.sh
 fault: all $(HELPERS) ; BUILD=$(BUILD) CYCLES=$(CYCLES) sh tests/fault/run.sh
 interop: all $(HELPERS) ; BUILD=$(BUILD) sh tests/interop/run.sh
 bench: all $(HELPERS) ; BUILD=$(BUILD) sh tests/bench/run.sh
-demo: deps all ; BUILD=$(BUILD) sh tests/demo/run.sh
+demo: deps all $(BUILD)/test_base ; BUILD=$(BUILD) sh tests/demo/run.sh
 spec: ; sh tests/tidy/spec.sh
 
 # One libFuzzer program a target, built with clang; the corpora replay in `make test` without it.
