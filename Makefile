@@ -40,6 +40,8 @@ PROTO_NAMES := $(PROTO_OWN:proto/%.proto=%) $(PROTO_PB:%=google/protobuf/%) \
 PROTO_PATH := -Iproto -I/usr/include -I/usr/share/grpc-proto
 GEN_C      := $(PROTO_NAMES:%=$(GEN)/%.pb-c.c)
 GEN_H      := $(GEN_C:.c=.h)
+# Goals that install packages do so before anything is built, with any -j.
+PACKAGES   := $(if $(filter deps test demo tidy valgrind,$(MAKECMDGOALS)),deps)
 
 SRC_C   := $(wildcard pkg/*/*.c)
 SRC_CXX := $(wildcard pkg/*/*.cc)
@@ -54,10 +56,10 @@ all: $(BINS) $(if $(SAN),,$(BINS:$(BUILD)/%=build/%))
 build/attestd build/attest: build/%: $(BUILD)/% ; @ln -sf $(VARIANT)/$* $@
 
 # --- generated from proto/: C messages, and the descriptor set that the server embeds
-$(GEN_C) $(GEN_H) &: $(PROTO_OWN)
+$(GEN_C) $(GEN_H) &: $(PROTO_OWN) | $(PACKAGES)
 	@mkdir -p $(GEN)
 	protoc $(PROTO_PATH) --c_out=$(GEN) $(PROTO_NAMES:%=%.proto)
-$(GEN)/descriptors.pb: $(PROTO_OWN)
+$(GEN)/descriptors.pb: $(PROTO_OWN) | $(PACKAGES)
 	@mkdir -p $(GEN)
 	protoc $(PROTO_PATH) --include_imports --descriptor_set_out=$@ $(PROTO_NAMES:%=%.proto)
 $(GEN)/descriptors.c: $(GEN)/descriptors.pb
@@ -69,7 +71,7 @@ $(BUILD)/gen/%.o: $(GEN)/%.c ; @mkdir -p $(@D) ; $(CC) $(CPPFLAGS) $(filter-out 
 
 $(BUILD)/lib.a: $(OBJ) ; @rm -f $@.$$$$ ; $(AR) rcs $@.$$$$ $^ && mv $@.$$$$ $@
 $(BUILD)/%.o: %.c | $(GEN_H) ; @mkdir -p $(@D) ; $(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
-$(BUILD)/%.o: %.cc ; @mkdir -p $(@D) ; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
+$(BUILD)/%.o: %.cc | $(PACKAGES) ; @mkdir -p $(@D) ; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 cmd_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/$(1)/*.c))
 $(BUILD)/attestd: $(call cmd_objects,attestd) $(BUILD)/lib.a
 $(BUILD)/attest: $(call cmd_objects,attest) $(BUILD)/lib.a
