@@ -120,7 +120,8 @@ deps-slow: deps ; $(call apt,$(DEPS_SLOW))
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/doc/attestd
 	install -m 755 $(BUILD)/attestd $(BUILD)/attest $(DESTDIR)$(PREFIX)/bin/
-	install -m 644 deploy/attestd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
+	sed 's|/usr/local/|$(PREFIX)/|' deploy/attestd.service >$(BUILD)/attestd.service
+	install -m 644 $(BUILD)/attestd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/
 	install -m 644 deploy/attestd.yaml $(DESTDIR)$(PREFIX)/share/doc/attestd/
 clean: ; $(RM) -r build
 .PHONY: all test check unit tidy valgrind fault interop bench demo spec fuzz replay deps deps-slow install clean

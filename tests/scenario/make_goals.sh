@@ -30,3 +30,9 @@ for goal in test demo tidy; do
 done
 expect 0 make_it -n demo
 said out "-o $work/build/test_base"
+
+# install: the unit starts what was installed, wherever that is
+expect 0 make -s install DESTDIR="$work/root" PREFIX=/opt/a
+grep -q '^ExecStart=/opt/a/bin/attestd ' "$work/root/opt/a/lib/systemd/system/attestd.service" ||
+    fail "the unit starts something else"
+expect 0 "$work/root/opt/a/bin/attest" --version
