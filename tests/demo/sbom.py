@@ -18,8 +18,17 @@ def libraries(program):
             yield os.path.realpath(parts[2])
 
 
+def owner(path):
+    """With /usr merged, the database knows some files by their older path: libc6 ships /lib/..."""
+    for name in (path, path.removeprefix("/usr")):
+        package = run("dpkg-query", "-S", name).split(":")[0]
+        if package:
+            return package
+    return "unknown"
+
+
 def component(path):
-    package = run("dpkg-query", "-S", path).split(":")[0] or "unknown"
+    package = owner(path)
     version = run("dpkg-query", "-W", "-f", "${Version}\n", package).split("\n")[0] or "unknown"
     with open(path, "rb") as f:
         digest = hashlib.sha256(f.read()).hexdigest()

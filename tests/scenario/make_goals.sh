@@ -31,6 +31,11 @@ done
 expect 0 make_it -n demo
 said out "-o $work/build/test_base"
 
+# the demo's bill of materials names the package of every library, libc6 included
+expect 0 python3 tests/demo/sbom.py "$attestd"
+not_said out "pkg:deb/debian/unknown"
+said out "pkg:deb/debian/libc6@"
+
 # install: the unit starts what was installed, wherever that is
 expect 0 make -s install DESTDIR="$work/root" PREFIX=/opt/a
 grep -q '^ExecStart=/opt/a/bin/attestd ' "$work/root/opt/a/lib/systemd/system/attestd.service" ||
