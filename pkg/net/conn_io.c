@@ -173,10 +173,10 @@ static bool send_queued(struct net_conn *c) {
 /* fill asks the owner for more; whoever wrote is asked again once that has left. */
 static void fill(struct net_conn *c) {
     if (!c->wake || net_conn_room(c) == 0) return;
-    size_t before = c->out.len;
+    size_t before = net_conn_queued(c); /* not out.len: room for as much as has left leaves it be */
     c->wake = false;
     c->events->on_writable(c->ctx);
-    if (c->out.len != before) c->wake = true;
+    if (net_conn_queued(c) != before) c->wake = true;
 }
 
 void conn_say_goodbye(struct net_conn *c) {

@@ -23,6 +23,7 @@ struct side {
     uint8_t expect; /* the next octet's value: the stream counts up */
     uint8_t next;
     bool opened, closed, echo, finish_after_data, stop_on_close, corrupt;
+    bool exact; /* on_writable fills the room to the octet */
     enum error_code why;
     char why_text[256];
     enum net_alpn alpn;
@@ -58,6 +59,7 @@ static void on_writable(void *ctx) {
     uint8_t chunk[1000];
     while (s->to_send > 0 && net_conn_room(s->conn) > 0) {
         size_t n = s->to_send < sizeof chunk ? s->to_send : sizeof chunk;
+        if (s->exact && n > net_conn_room(s->conn)) n = net_conn_room(s->conn);
         for (size_t i = 0; i < n; i++) chunk[i] = s->next++;
         net_conn_write(s->conn, (struct bytes){chunk, n});
         s->to_send -= n;
@@ -623,6 +625,27 @@ START_TEST(test_a_peer_that_does_not_read_is_cut) {
 }
 END_TEST
 
+/* It reads in bursts, so the queue is full to the octet when a part of it has left. */
+START_TEST(test_a_slow_reader_gets_all_of_an_owner_that_fills_the_room) {
+    struct world w = {0};
+    world_open(&w, false);
+    world_listen(&w);
+    static char drop[50000];
+    const size_t all = (size_t)20 << 20;
+    w.server.to_send = all;
+    w.server.exact = true;
+    int fd = raw_connect(&w);
+    for (size_t got = 0; got < all;) {
+        ck_assert_msg(!w.server.closed, "%zu octets came", got);
+        ssize_t n = recv(fd, drop, sizeof drop, MSG_DONTWAIT);
+        if (n > 0) got += (size_t)n;
+        run_for(&w, n > 0 ? 0 : 1);
+    }
+    (void)close(fd);
+    world_close(&w);
+}
+END_TEST
+
 START_TEST(test_out_of_descriptors_the_listener_does_not_spin) {
     struct world w = {0};
     world_open(&w, false);
@@ -721,6 +744,7 @@ static Suite *net_suite(void) {
     tcase_add_test(tc, test_key_updates_without_end_are_cut);
     tcase_add_test(tc, test_an_idle_connection_is_closed_and_a_busy_one_is_not);
     tcase_add_test(tc, test_a_peer_that_does_not_read_is_cut);
+    tcase_add_test(tc, test_a_slow_reader_gets_all_of_an_owner_that_fills_the_room);
     tcase_add_test(tc, test_out_of_descriptors_the_listener_does_not_spin);
     tcase_add_test(tc, test_survives_every_allocation_failure);
     suite_add_tcase(s, tc);
