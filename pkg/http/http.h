@@ -74,7 +74,8 @@ struct http_route {
  * callers who are known. */
 struct http_limits {
     size_t header_list_max;     /* octets of a head, counted as RFC 9113 6.5.2: HPACK bombs, huge
-                                   heads; answered 431, four times as many by the connection's end */
+                                   heads; answered 431, or four times as many by the end of the
+                                   connection */
     uint32_t streams_max;       /* a connection; streams whose work is not done yet count although
                                    they were reset: rapid reset (CVE-2023-44487) */
     uint32_t stream_window;     /* octets a stream may have in flight */

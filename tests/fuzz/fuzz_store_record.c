@@ -49,9 +49,38 @@ static void fuzz_edge(struct store *s, struct bytes value, size_t size) {
     memcpy(key + 34, node.octets, sizeof node.octets);
     key[73] = 1;
     put(s, KV_EDGE, (struct bytes){key, sizeof key}, value);
-    struct store_lineage ctx = {.store = s, .as_of = 2};
+    struct store_lineage ctx = {.store = s};
     struct lineage_source src = store_lineage_source(&ctx);
     check(src.edges(src.ctx, TEXT_LIT("a"), true, each_edge, &size));
+}
+
+static bool is_whom_the_key_names(void *ctx, struct text submitter) {
+    (void)ctx;
+    if (!text_equal(submitter, TEXT_LIT("token:t"))) __builtin_trap();
+    return true;
+}
+
+/* The key holds the hash of who submitted: no value may name anybody else. */
+static void fuzz_evidence(struct store *s, struct bytes value) {
+    struct sha256 both[2] = {sha256_of(BYTES_LIT("a")), sha256_of(BYTES_LIT("type"))};
+    struct store_key key = {.family = KV_INDEX, .kind = 8, .number = 1};
+    struct store_evidence_found found;
+    struct arena arena;
+    struct buf octets;
+    key.digest = sha256_of((struct bytes){both[0].octets, sizeof both});
+    key.other = sha256_of(BYTES_LIT("token:t"));
+    buf_init(&octets, 100);
+    store_key_put(&octets, &key);
+    put(s, KV_INDEX, buf_bytes(&octets), value);
+    buf_done(&octets);
+    arena_init(&arena, 1 << 16);
+    const struct store_evidence q = {.subject = TEXT_LIT("a"),
+                                     .predicate_type = TEXT_LIT("type"),
+                                     .below = 2,
+                                     .max = 1,
+                                     .wants = is_whom_the_key_names};
+    check(store_find_evidence(s, NULL, &arena, &q, &found));
+    arena_done(&arena);
 }
 
 static void fuzz_stored(struct store *s, uint8_t which, struct bytes value, size_t size) {
@@ -60,7 +89,7 @@ static void fuzz_stored(struct store *s, uint8_t which, struct bytes value, size
     struct store_head head;
     struct store_dedup dedup;
     bool found;
-    switch (which % 4) {
+    switch (which) {
         case 0:
             put(s, KV_META, BYTES_LIT("H"), value);
             check(store_get_head(s, NULL, &head));
@@ -73,15 +102,18 @@ static void fuzz_stored(struct store *s, uint8_t which, struct bytes value, size
             put(s, KV_DEDUP, sha256_bytes(&zero), value);
             check(store_get_dedup(s, &zero, &found, &dedup));
             break;
-        default:
+        case 3:
             fuzz_edge(s, value, size);
+            break;
+        default:
+            fuzz_evidence(s, value);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) return 0;
     struct bytes value = {data + 1, size - 1};
-    if (data[0] % 5 == 4) {
+    if (data[0] % 6 == 4) {
         fuzz_entry(value);
         return 0;
     }
@@ -89,6 +121,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     CLEANUP(store_freep) struct store *s = NULL;
     check(kv_mem_new(&kv));
     check(store_open(kv, &s));
-    fuzz_stored(s, data[0] % 5, value, size);
+    fuzz_stored(s, data[0] % 6, value, size);
     return 0;
 }
