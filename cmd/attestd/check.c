@@ -16,7 +16,7 @@ static struct tlog_options log_options(const struct instance *i) {
                                  .clock = &clock_system};
 }
 
-/* --- fsck: 0 all agrees, 1 it does not, 2 could not tell */
+/* --- fsck: 0 all agrees, 1 it does not (nor does what cannot be read back), 2 could not tell */
 
 static const struct flag fsck_flags[] = {SETTINGS_FLAG_DATA, SETTINGS_FLAG_ANCHOR,
                                          SETTINGS_FLAG_PASSPHRASE, SETTINGS_FLAG_CONFIG};
@@ -62,9 +62,11 @@ int fsck_main(int argc, char **argv) {
     if (directory_read(&d, &fsck_command, argc, argv, &code)) {
         struct error *err = fsck(&d, &result);
         if (err == NULL) print_report(&result);
-        code = err != NULL            ? report(err, EXIT_USAGE)
-               : result.problems == 0 ? EXIT_CLEAN
-                                      : EXIT_OTHER;
+        bool damaged = err != NULL && error_code(err) == ERROR_DATA_LOSS;
+        if (err != NULL)
+            code = report(err, damaged ? EXIT_OTHER : EXIT_USAGE);
+        else
+            code = result.problems == 0 ? EXIT_CLEAN : EXIT_OTHER;
     }
     directory_done(&d);
     return code;

@@ -214,4 +214,11 @@ if [ "$(id -u)" -eq 0 ] && [ -z "${SAN:-}" ]; then # LeakSanitizer needs to trac
     kill "$server_pid" && wait "$server_pid"
     server_pid=
 fi
+# fsck: what cannot be read back does not agree
+damaged=$work/damaged
+cp -a "$work/e" "$damaged"
+for table in "$damaged"/db/*.sst; do
+    printf 'xxxx' | dd of="$table" bs=1 seek=20 conv=notrunc 2>/dev/null
+done
+expect 1 "$attestd" fsck --data "$damaged" --anchor "$anchor"
 echo "directory: ok"
