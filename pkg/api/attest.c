@@ -1,6 +1,8 @@
-/* Attest and AttestBatch: a submission waits for its round without holding a thread. */
+/* Attest and AttestBatch: a submission waits for its round without holding a thread. A large one is
+ * checked, hashed and signed on a worker: 2 MiB of JSON take most of a second. */
 #include "api/internal.h"
 
+#define INLINE_OCTETS_MAX ((size_t)64 << 10) /* of a message: about a millisecond */
 #define ATTEST_WINDOW 1024 /* items of one batch in the log's queue at once: a round's worth */
 
 /* --- request to submission */
@@ -68,6 +70,7 @@ static Attestd__V1__AttestResponse *make_response(struct api_maker *mk,
 /* --- one */
 
 struct attest_call {
+    struct service_job job; /* first: of a large one */
     struct api_call *call;
     struct service_attest req;
 };
@@ -94,6 +97,30 @@ static void one_ready(struct service_attest *req) {
     rpc_call_post(one->call->rpc, one_posted, one);
 }
 
+static void begun_posted(struct rpc_call *rpc, void *arg) {
+    struct attest_call *one = arg;
+    struct error *err = MOVE(one->call->err);
+    (void)rpc;
+    if (err == NULL)
+        end_one(one);
+    else
+        api_call_end(one->call, err);
+}
+
+static const Attestd__V1__AttestRequest *request_of(const struct api_call *c) {
+    return (const Attestd__V1__AttestRequest *)c->request;
+}
+
+static void begin_on_a_worker(struct service_job *job) {
+    struct attest_call *one = (struct attest_call *)job;
+    struct api_call *c = one->call;
+    bool pending = false;
+    struct error *err = begin(c, request_of(c), &one->req, &pending);
+    if (pending) return; /* one_ready was called or will be; the call may be gone */
+    c->err = err;
+    rpc_call_post(c->rpc, begun_posted, one);
+}
+
 void api_attest(struct api_call *c) {
     struct attest_call *one = arena_alloc(c->arena, sizeof *one);
     if (one == NULL) {
@@ -105,8 +132,14 @@ void api_attest(struct api_call *c) {
     one->req.ready = one_ready;
     one->req.ctx = one;
     bool pending = false;
-    struct error *err =
-        begin(c, (const Attestd__V1__AttestRequest *)c->request, &one->req, &pending);
+    struct error *err = NULL;
+    if (c->message_octets > INLINE_OCTETS_MAX) {
+        pending = true;
+        one->job.run = begin_on_a_worker;
+        err = service_submit_job(c->api->options.service, &one->job);
+    } else {
+        err = begin(c, request_of(c), &one->req, &pending);
+    }
     if (err != NULL) {
         api_call_end(c, err);
     } else if (!pending) {

@@ -85,6 +85,7 @@ void api_handle(void *ctx, struct rpc_call *rpc, struct bytes message) {
     c->method = method;
     c->arena = arena;
     c->principal = rpc_call_user(rpc);
+    c->message_octets = message.len;
     struct error *err = api_decode(a, rpc, arena, method->request, message, &c->request);
     if (err != NULL) {
         rpc_call_finish(rpc, err);

@@ -65,6 +65,7 @@ struct api_call {
     struct arena *arena;
     const struct principal *principal; /* NULL on an open method */
     const ProtobufCMessage *request;
+    size_t message_octets; /* of the request, as it came */
     const ProtobufCMessage *response;
     struct bytes encoded;
     struct error *err; /* owned, on its way from a worker */

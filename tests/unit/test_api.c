@@ -1,4 +1,5 @@
 #include "api_world.h"
+#include "codec/codec.h"
 
 static struct world w;
 
@@ -98,6 +99,38 @@ START_TEST(test_a_repeat_is_the_first_entry) {
     ck_assert_str_eq(at(&w, first, "receipt"), at(&w, again, "receipt"));
     ck_assert_ptr_nonnull(strstr(again, "\"existing\":true"));
     ck_assert_ptr_nonnull(strstr(first, "\"existing\":false"));
+}
+END_TEST
+
+/* On a worker: what is logged, what repeats it, and what is refused. */
+START_TEST(test_a_large_submission_is_answered_as_a_small_one) {
+    struct buf json;
+    struct buf base64;
+    struct buf document;
+    buf_init(&json, 1 << 20);
+    buf_init(&base64, 1 << 20);
+    buf_init(&document, 1 << 20);
+    buf_put_cstr(&document, "{\"a\":\"");
+    for (int i = 0; i < 100000; i++) buf_put_u8(&document, 'x');
+    buf_put_cstr(&document, "\"}");
+    base64_put(&base64, buf_bytes(&document));
+    buf_printf(&json,
+               "{\"subject\":[{\"digest\":{\"sha256\":\"" SHA_A
+               "\"}}],\"predicateType\":\"https://example.com/t\",\"jsonBytes\":\"%.*s\"}",
+               (int)base64.len, (const char *)base64.data);
+    buf_put_u8(&json, 0);
+    const char *first = ask(&w, ATTEST, (const char *)json.data);
+    const char *again = ask(&w, ATTEST, (const char *)json.data);
+    ck_assert_str_eq(at(&w, first, "index"), at(&w, again, "index"));
+    ck_assert_str_eq(at(&w, first, "receipt"), at(&w, again, "receipt"));
+    ck_assert_ptr_nonnull(strstr(again, "\"existing\":true"));
+    char *type = strstr((char *)json.data, "https://");
+    memcpy(type, "HTTPS,//", 8); /* no URI any more */
+    (void)refused(&w, ATTEST, (const char *)json.data, ERROR_INVALID_ARGUMENT,
+                  REASON_INVALID_FIELD);
+    buf_done(&json);
+    buf_done(&base64);
+    buf_done(&document);
 }
 END_TEST
 
@@ -701,6 +734,7 @@ static Suite *api_suite(void) {
     tcase_add_test(tc, test_the_face_is_made_whole_or_not_at_all);
     tcase_add_test(tc, test_provenance_comes_back_as_it_was_submitted);
     tcase_add_test(tc, test_a_repeat_is_the_first_entry);
+    tcase_add_test(tc, test_a_large_submission_is_answered_as_a_small_one);
     tcase_add_test(tc, test_get_by_leaf_hash_and_list);
     tcase_add_test(tc, test_invalid_fields_are_named);
     tcase_add_test(tc, test_other_refusals_carry_their_reason);
