@@ -35,8 +35,8 @@ show() { # prints a command as a person would type it, then runs it
     printf '$ %s\n' "$(echo "$*" | sed "s|$work/||g; s|$top/||g")"
     "$@"
 }
-start() {
-    attestd serve --data "$work/data" --listen 127.0.0.1:0 --ops-listen 127.0.0.1:0 \
+start() { # the second time at the same address: the keys that were pinned for it still count
+    attestd serve --data "$work/data" --listen "${listen:-127.0.0.1:0}" --ops-listen 127.0.0.1:0 \
         --policies "$work/policies" --anchor "$work/anchor" >>"$work/server.log" 2>&1 &
     pid=$!
     tries=0
