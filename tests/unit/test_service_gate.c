@@ -119,6 +119,32 @@ START_TEST(test_allow_needs_every_rule_and_says_what_it_stands_on) {
 }
 END_TEST
 
+/* Asks the gate between a round's write and its anchors: on the log's own thread. */
+static struct rig *between;
+static enum policy_decision answer;
+
+static void ask_between(void *ctx, const char *step) {
+    (void)ctx;
+    if (between != NULL && strcmp(step, "committed") == 0) answer = dry_run(between, 1);
+}
+
+START_TEST(test_what_is_written_but_not_yet_anchored_is_no_evidence) {
+    struct rig rig;
+    rig_init(&rig);
+    rig.log_options.after_write = ask_between;
+    rig_open(&rig);
+    set_policy(&rig, POLICY);
+    (void)rig_attest(&rig, 1, 101);
+    between = &rig;
+    answer = POLICY_ALLOW; /* as if nobody had asked */
+    (void)rig_document(&rig, 1, TEST_TYPE, "{\"result\":\"PASSED\"}");
+    between = NULL;
+    ck_assert_int_eq(answer, POLICY_DENY);
+    ck_assert_int_eq(dry_run(&rig, 1), POLICY_ALLOW);
+    rig_done(&rig);
+}
+END_TEST
+
 START_TEST(test_deny_gives_reason_and_guidance_that_outlive_the_policies) {
     struct rig rig;
     struct ask a;
@@ -734,6 +760,7 @@ static Suite *service_gate_suite(void) {
     TCase *tc = tcase_create("gate");
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_allow_needs_every_rule_and_says_what_it_stands_on);
+    tcase_add_test(tc, test_what_is_written_but_not_yet_anchored_is_no_evidence);
     tcase_add_test(tc, test_deny_gives_reason_and_guidance_that_outlive_the_policies);
     tcase_add_test(tc, test_new_policies_count_from_the_next_decision_on);
     tcase_add_test(tc, test_what_no_policy_selects_is_denied);

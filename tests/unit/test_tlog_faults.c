@@ -1,4 +1,5 @@
 /* What happens when a write, memory or the machine fails under a log that runs. */
+#include <dirent.h>
 #include <errno.h>
 #include <sys/syscall.h>
 
@@ -55,6 +56,33 @@ START_TEST(test_an_answer_comes_after_the_database_and_both_anchors_are_synced) 
     rig_log_many(&rig, 0, 1);
     for (int i = 0; i < SYNCED; i++)
         ck_assert_msg(atomic_load(&syncs[i]) > 0, "nothing synced %d", i);
+    rig_close(&rig);
+}
+END_TEST
+
+static int remove_write_ahead_logs(void) {
+    int removed = 0;
+    DIR *d = opendir(rig.path_db);
+    ck_assert_ptr_nonnull(d);
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d)) {
+        size_t len = strlen(e->d_name);
+        if (len < 4 || strcmp(e->d_name + len - 4, ".log") != 0) continue;
+        ck_assert_int_eq(unlinkat(dirfd(d), e->d_name, 0), 0);
+        removed++;
+    }
+    (void)closedir(d);
+    return removed;
+}
+
+START_TEST(test_a_log_that_is_closed_has_flushed_what_it_wrote) {
+    rig.rocksdb = true;
+    rig_open(&rig);
+    rig_log_many(&rig, 0, 3);
+    rig_close(&rig);
+    ck_assert_int_gt(remove_write_ahead_logs(), 0);
+    rig_open(&rig); /* RocksDB does not flush when it is closed */
+    ck_assert_uint_eq(tlog_head(rig.log).size, 3);
+    ck_assert_int_eq(tlog_state(rig.log), TLOG_SERVING);
     rig_close(&rig);
 }
 END_TEST
@@ -316,6 +344,7 @@ static Suite *tlog_faults_suite(void) {
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_an_answer_comes_after_the_database_and_both_anchors_are_synced);
+    tcase_add_test(tc, test_a_log_that_is_closed_has_flushed_what_it_wrote);
     tcase_add_test(tc, test_a_sync_that_fails_fails_the_round);
     tcase_add_test(tc, test_after_a_failed_write_nothing_is_signed);
     tcase_add_test(tc, test_a_failing_round_takes_those_built_on_it_with_it);
