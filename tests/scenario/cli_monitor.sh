@@ -62,3 +62,6 @@ expect 0 "$attest" log monitor --once --state "$work/new2.json" --receipt f2.jso
 # a state that cannot be read is no fresh start
 echo '{' >"$work/new2.json"
 expect 2 "$attest" log monitor --once --state "$work/new2.json"
+echo '{"origin":"other","treeSize":"9","rootHash":"","checkpoint":"of another log"}' >"$work/new2.json"
+expect 2 "$attest" log monitor --once --state "$work/new2.json"
+said err "is not of this log"

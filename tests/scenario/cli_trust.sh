@@ -14,6 +14,10 @@ keys=$(sed -n 2p "$work/out")
 cp "$file" saved.json
 cp "$keys" saved.json.keys.json
 expect 0 "$attest" trust # again: the same
+mv "$keys" "$work/keys" # half a pin is none: nothing is written over it
+expect 2 "$attest" trust
+[ ! -e "$keys" ] || fail "half a pin was made whole"
+mv "$work/keys" "$keys"
 expect 0 "$attest" trust --out here.json
 [ -s here.json ] && [ -s here.json.keys.json ] || fail "--out saves two files"
 expect 0 "$attest" trust --out -

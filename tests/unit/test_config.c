@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "config/config.h"
 
+#define FILE_MAX ((size_t)256 << 10) /* config.c's CONFIG_FILE_MAX */
+
 static struct arena arena;
 static struct config config;
 
@@ -92,6 +94,24 @@ START_TEST(test_refuses_with_the_line) {
 }
 END_TEST
 
+/* A comment of the file's own, so that nothing but its size is wrong with it. */
+START_TEST(test_a_file_over_its_bound_is_refused_and_a_cut_one_never_half_taken) {
+    static uint8_t large[FILE_MAX + 1];
+    static const char yaml[] = "listen: 127.0.0.1:1\nreactors: 3\nlimits.idle: 7m\n";
+    memset(large, '#', sizeof large);
+    ck_assert_ptr_null(config_load(&arena, (struct bytes){large, FILE_MAX}, "a", &config));
+    struct error *err = config_load(&arena, (struct bytes){large, sizeof large}, "a", &config);
+    ck_assert_int_eq(error_code(err), ERROR_INVALID_ARGUMENT);
+    error_free(err);
+    for (size_t n = 0; n < sizeof yaml; n++) {
+        struct config before = config;
+        err = config_load(&arena, (struct bytes){(const uint8_t *)yaml, n}, "a", &config);
+        if (err != NULL) ck_assert_mem_eq(&before, &config, sizeof config);
+        error_free(err);
+    }
+}
+END_TEST
+
 START_TEST(test_check_refuses_what_single_keys_cannot_say) {
     static const char *const bad[][2] = {
         {"log.level", "noisy"}, {"tls.key", "/k"}, {"ops.listen", "0.0.0.0:9464"}};
@@ -142,6 +162,7 @@ int main(void) {
     tcase_add_test(tc, test_a_file_sets_every_type);
     tcase_add_test(tc, test_an_empty_file_changes_nothing);
     tcase_add_test(tc, test_refuses_with_the_line);
+    tcase_add_test(tc, test_a_file_over_its_bound_is_refused_and_a_cut_one_never_half_taken);
     tcase_add_test(tc, test_check_refuses_what_single_keys_cannot_say);
     tcase_add_test(tc, test_restart_is_named);
     tcase_add_test(tc, test_survives_every_allocation_failure);

@@ -1,5 +1,6 @@
 /* Suite of pkg/dsse: the specification's PAE vector, both directions of the envelope. */
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -148,6 +149,36 @@ START_TEST(test_unknown_fields_are_refused_where_strict) {
 }
 END_TEST
 
+START_TEST(test_every_truncation_is_refused_and_every_flip_is_refused_or_seen) {
+    char text[sizeof ENVELOPE] = ENVELOPE;
+    for (size_t n = 0; n + 1 < sizeof text; n++) {
+        struct dsse_envelope env;
+        struct arena arena;
+        arena_init(&arena, 1 << 16);
+        char cut[sizeof text];
+        (void)snprintf(cut, sizeof cut, "%.*s", (int)n, text);
+        CLEANUP(error_freep) struct error *err = read_text(&arena, cut, false, &env);
+        ck_assert_msg(err != NULL, "accepted the first %zu octets", n);
+        arena_done(&arena);
+    }
+    for (size_t bit = 0; bit < 8 * (sizeof text - 1); bit++) {
+        text[bit / 8] = (char)(text[bit / 8] ^ (1 << bit % 8));
+        struct dsse_envelope env;
+        struct arena arena;
+        arena_init(&arena, 1 << 16);
+        CLEANUP(error_freep) struct error *err = read_text(&arena, text, true, &env);
+        if (err == NULL) { /* then it is another envelope, and is written as another */
+            struct buf b;
+            buf_init_arena(&b, &arena, 1 << 14);
+            dsse_put_envelope(&b, &env);
+            ck_assert_msg(!bytes_equal(buf_bytes(&b), BYTES_LIT(ENVELOPE)), "bit %zu unseen", bit);
+        }
+        text[bit / 8] = (char)(text[bit / 8] ^ (1 << bit % 8));
+        arena_done(&arena);
+    }
+}
+END_TEST
+
 static struct error *whole(size_t arena_max) {
     struct dsse_envelope env;
     struct arena arena;
@@ -186,6 +217,7 @@ static Suite *dsse_suite(void) {
     tcase_add_test(tc, test_accepted_forms);
     tcase_add_test(tc, test_refused);
     tcase_add_test(tc, test_unknown_fields_are_refused_where_strict);
+    tcase_add_test(tc, test_every_truncation_is_refused_and_every_flip_is_refused_or_seen);
     tcase_add_test(tc, test_survives_every_allocation_failure);
     suite_add_tcase(s, tc);
     return s;

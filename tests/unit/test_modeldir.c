@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "base/alloc.h"
 #include "kv_support.h"
 #include "modeldir/modeldir.h"
 
@@ -224,6 +225,24 @@ START_TEST(test_many_files_in_many_folders_on_many_threads) {
 }
 END_TEST
 
+START_TEST(test_survives_every_allocation_failure) {
+    struct sha256 want, got;
+    make_vector();
+    (void)alloc_fail_after(-1);
+    ok(digest("m", 1, &want)); /* one thread: failing is a thread's own */
+    long needed = alloc_fail_after(-1);
+    ck_assert_int_gt(needed, 0);
+    for (long n = 0; n < needed; n++) {
+        (void)alloc_fail_after(n);
+        struct error *err = digest("m", 1, &got);
+        (void)alloc_fail_after(-1);
+        fails(err, ERROR_RESOURCE_EXHAUSTED);
+    }
+    ok(digest("m", 1, &got));
+    ck_assert(sha256_equal(&got, &want));
+}
+END_TEST
+
 static Suite *modeldir_suite(void) {
     Suite *s = suite_create("modeldir");
     TCase *tc = tcase_create("modeldir");
@@ -236,6 +255,7 @@ static Suite *modeldir_suite(void) {
     tcase_add_loop_test(tc, test_a_file_that_changes_while_it_is_read_is_an_error, 0, 4);
     tcase_add_test(tc, test_files_of_every_size_are_hashed_whole);
     tcase_add_test(tc, test_many_files_in_many_folders_on_many_threads);
+    tcase_add_test(tc, test_survives_every_allocation_failure);
     suite_add_tcase(s, tc);
     return s;
 }
