@@ -110,6 +110,7 @@ START_TEST(test_varint_round_trips_and_every_truncation_fails) {
 }
 END_TEST
 
+/* SPEC rfc3339 5.6: "date-time = full-date "T" full-time". */
 START_TEST(test_time_vectors) {
     static const struct {
         const char *text;

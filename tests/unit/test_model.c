@@ -137,6 +137,7 @@ static const char *predicate_of(const struct model *m) {
 static const struct file vector[] = {
     {"tokenizer", NULL}, {"tokenizer/x", "a\n"}, {"tokenizer.json", "b\n"}};
 
+/* SPEC oms-v1.0 6.5.1: the root is over the digests, one behind the other. */
 START_TEST(test_the_root_is_over_digests_in_code_point_order_of_names) {
     struct arena arena;
     arena_init(&arena, 1 << 20);
@@ -159,6 +160,7 @@ START_TEST(test_the_root_is_over_digests_in_code_point_order_of_names) {
 }
 END_TEST
 
+/* SPEC oms-v1.0 6.4: Unicode code point order of the names. */
 START_TEST(test_order_is_by_octets_whatever_the_listing_gives) {
     static const struct file odd[] = {{"z", ""},
                                       {"a-b", "1"},
@@ -192,6 +194,7 @@ static const struct file repository[] = {
     {"deep/logs/b", "kept"},
 };
 
+/* SPEC oms-v1.0 6.2: ignored at the top of the model, and only there. */
 START_TEST(test_git_paths_are_ignored_at_the_top_alone) {
     struct arena arena;
     arena_init(&arena, 1 << 20);
