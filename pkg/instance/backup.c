@@ -1,12 +1,11 @@
 /*
- * A backup is built in <dir>/<log id>.partial and then takes its name: <dir> may be that of several
+ * A backup is built in <dir>/partial-<log id> and then takes its name: <dir> may be that of several
  * instances, each of which may be at it.
  *
- *   1 instance.json, keys, tls, anchor are copied    if we stop before 5: a .partial that nothing
- *   2 the database's own checkpoint                  reads and this instance's next one removes
- *   3 it is opened once, which gives the tree size
- *   4 manifest.json, and everything synced
- *   5 rename, sync of <dir>                          from here on it is there, whole
+ *   1 instance.json, keys, tls, anchor are copied    if we stop before 5: a partial-... that
+ * nothing 2 the database's own checkpoint                  reads and this instance's next one
+ * removes 3 it is opened once, which gives the tree size 4 manifest.json, and everything synced 5
+ * rename, sync of <dir>                          from here on it is there, whole
  *
  * The anchor is copied before the database, so that the copy's database is never behind it.
  */
@@ -20,7 +19,7 @@
 #include "codec/codec.h"
 #include "instance/internal.h"
 
-#define PARTIAL_END ".partial"
+#define PARTIAL "partial-"
 #define PATH_MAX_IN_BACKUP ((size_t)256)
 #define NAMES_TRIED 60
 
@@ -188,8 +187,9 @@ static struct error *give_name(const struct job *job, struct instance_backed_up 
 static struct error *name_partial(struct job *job) {
     struct buf name;
     buf_init_arena(&name, &job->arena, 128);
+    buf_put_cstr(&name, PARTIAL);
     hex_put(&name, sha256_bytes(&job->i->facts.log_id));
-    buf_put(&name, (struct bytes){(const uint8_t *)PARTIAL_END, sizeof PARTIAL_END}); /* and NUL */
+    buf_put_u8(&name, 0);
     TRY(buf_finish(&name, "name of a backup"));
     return file_path_join(job->dir.text, (const char *)name.data, &job->partial);
 }

@@ -35,7 +35,7 @@ START_TEST(test_a_backup_is_named_by_time_and_size_and_holds_no_secret) {
     ck_assert_uint_eq(made.tree_size, 3);
     ck_assert_str_eq(made.path.text, at("data/backups/20260528T202640Z-3"));
     ck_assert_int_eq(shell("cd data/backups/2* && test $(stat -c %%a .) = 700 && "
-                           "ls > ../../../list && ! ls -d ../*.partial 2>/dev/null"),
+                           "ls > ../../../list && ! ls -d ../partial-* 2>/dev/null"),
                      0);
     ck_assert(holds("list", "anchor\ndb\ninstance.json\nkeys\nmanifest.json\ntls\n"));
     /* every file is listed with what sha256sum finds */
@@ -283,7 +283,7 @@ END_TEST
 
 START_TEST(test_instances_that_share_a_folder_leave_each_others_unfinished_backup_alone) {
     (void)back_up(false);
-    for (long n = 0; shell("test -e data/backups/*.partial/keys/log-v1.key") != 0; n++)
+    for (long n = 0; shell("test -e data/backups/partial-*/keys/log-v1.key") != 0; n++)
         ck_assert(killed("backup", n));
     ck_assert_int_eq(shell("mv data/backups shared && rm -rf shared/2* data"), 0);
 
@@ -292,8 +292,8 @@ START_TEST(test_instances_that_share_a_folder_leave_each_others_unfinished_backu
     ok(instance_init(&options, &plain));
     ok(instance_open(&options, &other));
     ok(instance_backup(other, &(struct instance_backup){at("shared"), false}, &made));
-    ck_assert_int_eq(shell("test -e shared/*.partial/keys/log-v1.key"), 0);
-    ck_assert_int_eq(shell("test $(ls -d shared/*.partial | wc -l) = 1"), 0);
+    ck_assert_int_eq(shell("test -e shared/partial-*/keys/log-v1.key"), 0);
+    ck_assert_int_eq(shell("test $(ls -d shared/partial-* | wc -l) = 1"), 0);
 }
 END_TEST
 
