@@ -34,7 +34,7 @@
 
 enum reason {
     REASON_NONE = 0,
-#define REASON_ENUM(name, code, todo) REASON_##name,
+#define REASON_ENUM(name, code, advice) REASON_##name,
     REASON_TABLE(REASON_ENUM)
 #undef REASON_ENUM
         REASON_COUNT_
@@ -46,7 +46,7 @@ const char *reason_name(enum reason reason);
 /* reason_code returns the gRPC code that goes with `reason`; 2 (UNKNOWN) for REASON_NONE. */
 int reason_code(enum reason reason);
 
-/* reason_todo returns what to do about it; "" for REASON_NONE. */
-const char *reason_todo(enum reason reason);
+/* reason_advice returns what to do about it; "" for REASON_NONE. */
+const char *reason_advice(enum reason reason);
 
 #endif

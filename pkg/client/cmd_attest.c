@@ -154,7 +154,7 @@ static struct error *save(struct submitting *s) {
     struct cli *cli = s->cli;
     const char *path = args_value(&cli->args, "out");
     struct bytes receipt = bytes_of_cstr(s->response->receipt);
-    cli->todo = "The entry is logged; `attest get` gives its receipt again.";
+    cli->advice = "The entry is logged; `attest get` gives its receipt again.";
     if (path == NULL) {
         TRY(save_by_default_name(s, receipt));
     } else if (strcmp(path, "-") == 0) {
@@ -164,7 +164,7 @@ static struct error *save(struct submitting *s) {
         TRY(cli_write_file(path, receipt, 0644));
         s->saved = path;
     }
-    cli->todo = NULL;
+    cli->advice = NULL;
     return NULL;
 }
 

@@ -158,7 +158,7 @@ struct error *run_policy_test(struct cli *cli, int *out_exit) {
     struct testing t = {.cli = cli, .dir = cli->args.words[0], .json = json_writer_of(json)};
     CLEANUP(policy_set_freep) struct policy_set *whole = NULL;
     TRY(policies_read_dir(&cli->arena, t.dir, false, &t.files));
-    cli->todo = "Correct the file; `attest policy lint` says more.";
+    cli->advice = "Correct the file; `attest policy lint` says more.";
     TRY(policy_set_load(t.files.policies, t.files.policy_count, &whole)); /* names once in all */
     json_object_begin(&t.json);
     json_key(&t.json, "cases");
@@ -171,7 +171,7 @@ struct error *run_policy_test(struct cli *cli, int *out_exit) {
     json_put_uint(&t.json, t.failed);
     json_object_end(&t.json);
     note_untested(&t);
-    cli->todo = "Put cases into NAME.test.yaml beside NAME.yaml; policies/ has examples.";
+    cli->advice = "Put cases into NAME.test.yaml beside NAME.yaml; policies/ has examples.";
     if (t.passed + t.failed == 0)
         return error_new(ERROR_NOT_FOUND, "%s has no cases, so nothing was tested", t.dir);
     TRY(buf_finish(json, "report"));

@@ -69,10 +69,10 @@ static struct error *print_created(struct cli *cli, const struct ProtobufCMessag
     buf_put_cstr(&line, t->secret);
     buf_put_u8(&line, '\n');
     TRY(buf_finish(&line, "token"));
-    cli->todo =
+    cli->advice =
         "The token is made and nobody has it: revoke it (`attest token list`), take a new name.";
     if (path != NULL && strcmp(path, "-") != 0) TRY(cli_write_file(path, buf_bytes(&line), 0600));
-    cli->todo = NULL;
+    cli->advice = NULL;
     if (cli->json) return cli_print(cli, m);
     cli_note(cli, "token %s (id %s) until %s", t->token->name, t->token->id,
              time_of(cli, t->token->expires_at));
@@ -98,12 +98,12 @@ struct error *run_token_create(struct cli *cli, int *out_exit) {
     if (ttl_ms > 0)
         cli_request_text(&r, "expiresAt",
                          cli_time(&cli->arena, clock_unix_ms(&clock_system) + ttl_ms));
-    cli->todo =
+    cli->advice =
         "If it was made after all, `attest token list` shows it: revoke it, take a new name.";
     struct error *err = cli_call(cli, &create, &r, &m);
     bool unknown = err != NULL && (error_code(err) == ERROR_UNAVAILABLE ||
                                    error_code(err) == ERROR_DEADLINE_EXCEEDED);
-    if (!unknown) cli->todo = NULL;
+    if (!unknown) cli->advice = NULL;
     TRY(err);
     TRY(print_created(cli, m));
     *out_exit = CLI_EXIT_YES;

@@ -114,9 +114,9 @@ static struct error *load(struct verifying *v) {
     TRY(load_subject(v));
     TRY(cli_read_file(&cli->arena, receipt, CLI_RECEIPT_MAX, &v->receipt));
     if (path == NULL) TRY(trust_path_of_last(cli, &path));
-    cli->todo = "Copy FILE and FILE.keys.json of `attest trust` here, or run it.";
+    cli->advice = "Copy FILE and FILE.keys.json of `attest trust` here, or run it.";
     TRY(trust_read(&cli->arena, path, &files));
-    cli->todo = NULL;
+    cli->advice = NULL;
     struct error *err = trust_open(&files, &v->trust);
     return err == NULL ? NULL : error_wrap(err, "%s", path);
 }

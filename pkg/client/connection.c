@@ -92,7 +92,7 @@ struct error *connection_options(struct cli *cli, struct token_room *room, struc
     if (s->token_file != NULL) TRY(read_token(s->token_file, room->octets, &token));
     struct error *err = net_tls_client_new(s->ca == NULL ? SYSTEM_CA : s->ca, out_tls);
     if (err != NULL) {
-        cli->todo = "Name the server's certificate authority with --ca or ATTEST_CA.";
+        cli->advice = "Name the server's certificate authority with --ca or ATTEST_CA.";
         return error_wrap(err, "certificate authority %s", s->ca == NULL ? SYSTEM_CA : s->ca);
     }
     *out = (struct rpc_client_options){.host = s->host,

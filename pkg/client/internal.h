@@ -122,7 +122,7 @@ struct cli {
     const struct command *command;
     struct args args;
     bool json;
-    const char *todo; /* what to do about the error that run returns; NULL: by its code */
+    const char *advice; /* what to do about the error that run returns; NULL: by its code */
     struct settings settings;
     struct msg_schema *schema;     /* owned; made when first needed */
     struct connection *connection; /* owned; NULL until the first call */

@@ -11,8 +11,8 @@
 
 /* What a person can do about an error that no command knew better about. */
 static const char *todo_of(const struct error *err) {
-    const char *todo = reason_todo(error_reason(err));
-    if (todo[0] != '\0') return todo;
+    const char *advice = reason_advice(error_reason(err));
+    if (advice[0] != '\0') return advice;
     switch (error_code(err)) {
         case ERROR_UNAVAILABLE:
             return "Is attestd running, are --server and --ca right? `curl -k SERVER/checkpoint` "
@@ -31,13 +31,13 @@ static const char *todo_of(const struct error *err) {
 static void print_error(const struct client_io *io, const struct cli *cli, struct error *err) {
     char text[2048];
     error_text(err, text, sizeof text);
-    const char *todo = cli != NULL && cli->todo != NULL ? cli->todo : todo_of(err);
+    const char *advice = cli != NULL && cli->advice != NULL ? cli->advice : todo_of(err);
     (void)fprintf(io->err, "%sattest:%s ", io->err_colour ? "\033[31m" : "",
                   io->err_colour ? "\033[0m" : "");
     cli_put(io->err, bytes_of_cstr(text));
     (void)fprintf(io->err, "\n");
-    if (todo[0] != '\0')
-        (void)fprintf(io->err, "%s\n", todo);
+    if (advice[0] != '\0')
+        (void)fprintf(io->err, "%s\n", advice);
     else if (cli != NULL)
         (void)fprintf(io->err, "See `attest %s --help`.\n", cli->command->name);
     error_ignore(err, "said to the person");

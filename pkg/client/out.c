@@ -59,11 +59,11 @@ struct error *cli_usage(struct cli *cli, const char *fmt, ...) {
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    struct buf todo;
-    buf_init_arena(&todo, &cli->arena, 256);
-    buf_printf(&todo, "See `attest %s --help`.", cli->command->name);
-    buf_put_u8(&todo, '\0');
-    cli->todo = todo.failed ? NULL : (const char *)todo.data;
+    struct buf advice;
+    buf_init_arena(&advice, &cli->arena, 256);
+    buf_printf(&advice, "See `attest %s --help`.", cli->command->name);
+    buf_put_u8(&advice, '\0');
+    cli->advice = advice.failed ? NULL : (const char *)advice.data;
     return error_new(ERROR_INVALID_ARGUMENT, "%s", text);
 }
 

@@ -135,7 +135,8 @@ struct error *settings_load(struct cli *cli, struct settings *out) {
     }
     struct settings s = {.server = values[0], .ca = values[1], .token_file = values[2]};
     if (s.server == NULL) {
-        cli->todo = "Name it with --server or ATTEST_SERVER, or let `attestd init` write the file.";
+        cli->advice =
+            "Name it with --server or ATTEST_SERVER, or let `attestd init` write the file.";
         return error_new(ERROR_INVALID_ARGUMENT, "no server is named, and there is no %s", path);
     }
     TRY(settings_parse_server(&cli->arena, s.server, &s.host, &s.port));

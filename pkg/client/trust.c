@@ -153,7 +153,7 @@ struct error *trust_path_of_last(struct cli *cli, const char **out) {
     TRY(settings_state_dir(&cli->arena, &dir));
     TRY(join(&cli->arena, dir, "/", LAST_TRUST, &pointer));
     if (!path_exists(pointer)) {
-        cli->todo = "Run `attest trust` once, or name the file with --trust.";
+        cli->advice = "Run `attest trust` once, or name the file with --trust.";
         return error_new(ERROR_NOT_FOUND, "no trust is saved yet");
     }
     TRY(cli_read_file(&cli->arena, pointer, PATH_MAX, &path));
@@ -240,11 +240,11 @@ static struct error *compare_with_saved(struct cli *cli, const char *path, const
     CLEANUP(trust_closep) struct trust *saved = NULL;
     *out = TRUST_CHANGE_ADDED;
     if (!path_exists(path) && !path_exists(keys_path)) return NULL;
-    cli->todo = "Remove both files only if you know why they no longer fit.";
+    cli->advice = "Remove both files only if you know why they no longer fit.";
     TRY(trust_read(&cli->arena, path, &files));
     struct error *err = trust_open(&files, &saved);
     if (err != NULL) return error_wrap(err, "%s", path);
-    cli->todo = NULL;
+    cli->advice = NULL;
     *out = client_compare_trust(saved, fetched, note_line, cli);
     return NULL;
 }

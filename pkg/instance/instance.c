@@ -22,12 +22,12 @@ void instance_say(const struct instance_options *o, const char *fmt, ...) {
 /* --- opening */
 
 /* What is not there, or is not what it should be, is for a person to mend: one code for all. */
-static struct error *found_wrong(struct error *err, const char *what, const char *todo) {
+static struct error *found_wrong(struct error *err, const char *what, const char *advice) {
     enum error_code code = error_code(err);
     if (code != ERROR_NOT_FOUND && code != ERROR_INVALID_ARGUMENT &&
         code != ERROR_FAILED_PRECONDITION)
         return error_wrap(err, "%s", what);
-    return error_recode(err, ERROR_FAILED_PRECONDITION, "%s: %s", what, todo);
+    return error_recode(err, ERROR_FAILED_PRECONDITION, "%s: %s", what, advice);
 }
 
 static struct error *read_facts(struct instance *i, struct bytes *out_octets) {

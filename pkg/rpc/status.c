@@ -61,7 +61,7 @@ void rpc_status_public(const struct error *err, const char *request_id, struct r
     if (is_clients_fault(out->code)) {
         put_text(err, out->message, sizeof out->message);
     } else if (reason != REASON_NONE) {
-        (void)snprintf(out->message, sizeof out->message, "%s (request %s)", reason_todo(reason),
+        (void)snprintf(out->message, sizeof out->message, "%s (request %s)", reason_advice(reason),
                        request_id);
     } else {
         const char *what =

@@ -111,12 +111,8 @@ struct error *service_attest_begin(struct service *s, struct service_attest *req
 
 static struct error *finish_existing(struct service_attest *req, struct service_attested *out) {
     struct store_entry entry;
-    bool found = false;
     struct service *s = req->service;
-    TRY(store_get_entry(s->options.store, NULL, req->arena, req->entry.index, &found, &entry));
-    if (!found)
-        return error_new(ERROR_DATA_LOSS, "entry %llu is named by its key but is not there",
-                         (unsigned long long)req->entry.index);
+    TRY(service_read_entry(s, req->arena, req->entry.index, &entry));
     TRY(service_receipt_stored(s, req->arena, &entry, &out->receipt));
     out->index = entry.index;
     out->tree_size = entry.tree_size;

@@ -238,16 +238,12 @@ static struct error *finish_recorded(struct service_decide *req) {
     struct service *s = req->service;
     struct tlog_submission *e = &req->entry;
     struct store_entry stored;
-    bool found = false;
     req->result.index = e->index;
     if (!e->existing) {
         struct bytes note = {(const uint8_t *)e->checkpoint_v1, e->checkpoint_v1_len};
         return service_receipt_fresh(s, req->arena, e, note, &req->result.receipt);
     }
-    TRY(store_get_entry(s->options.store, NULL, req->arena, e->index, &found, &stored));
-    if (!found)
-        return error_new(ERROR_DATA_LOSS, "entry %llu is named by its key but is not there",
-                         (unsigned long long)e->index);
+    TRY(service_read_entry(s, req->arena, e->index, &stored));
     return service_receipt_stored(s, req->arena, &stored, &req->result.receipt);
 }
 

@@ -88,16 +88,6 @@ static struct error *hash_envelope(const struct store_entry *entry, struct sha25
     return NULL;
 }
 
-static struct error *read_entry(struct service *s, struct arena *arena, uint64_t index,
-                                struct store_entry *out) {
-    bool found = false;
-    TRY(store_get_entry(s->options.store, NULL, arena, index, &found, out));
-    if (!found)
-        return error_new(ERROR_DATA_LOSS, "entry %llu is indexed but not there",
-                         (unsigned long long)index);
-    return NULL;
-}
-
 static struct error *read_one(struct arena *arena, const struct store_entry *entry,
                               struct policy_evidence *item, struct sha256 *envelope_hash) {
     const struct json_limits limits = {.depth_max = INTOTO_STATEMENT_DEPTH_MAX,
@@ -124,7 +114,7 @@ static struct error *read_list(struct service *s, struct arena *arena,
     *out_whole = true;
     for (size_t at = list->count; at > 0; at--) {
         struct store_entry entry;
-        TRY(read_entry(s, arena, list->items[at - 1], &entry));
+        TRY(service_read_entry(s, arena, list->items[at - 1], &entry));
         *octets += entry.payload.len;
         *out_whole = *octets <= DECIDE_EVIDENCE_OCTETS_MAX;
         if (!*out_whole) return NULL;

@@ -86,6 +86,12 @@ MUST_USE struct error *service_find_repeat(struct service *s, struct tlog_submis
 /* FAILED_PRECONDITION LOG_READ_ONLY or UNAVAILABLE unless writes are taken. */
 MUST_USE struct error *service_require_serving(struct service *s);
 
+/* --- read.c */
+
+/* service_read_entry reads an entry that is known to be there: DATA_LOSS if it is not. */
+MUST_USE struct error *service_read_entry(struct service *s, struct arena *arena, uint64_t index,
+                                          struct store_entry *out);
+
 /* What reading a stored statement gave: that it does not read back is not the caller's fault.
  * Takes `err`. */
 MUST_USE struct error *service_stored(struct error *err, uint64_t index);

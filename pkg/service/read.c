@@ -21,12 +21,12 @@ static struct error *pin_size(struct service *s, uint64_t size, uint64_t *out) {
     return NULL;
 }
 
-static struct error *read_entry(struct service *s, struct arena *arena, uint64_t index,
-                                struct store_entry *out) {
+struct error *service_read_entry(struct service *s, struct arena *arena, uint64_t index,
+                                 struct store_entry *out) {
     bool found = false;
     TRY(store_get_entry(s->options.store, NULL, arena, index, &found, out));
     if (!found)
-        return error_new(ERROR_DATA_LOSS, "entry %llu is below the head but is not there",
+        return error_new(ERROR_DATA_LOSS, "entry %llu should be there and is not",
                          (unsigned long long)index);
     return NULL;
 }
@@ -51,7 +51,7 @@ static struct error *describe(struct service *s, struct arena *arena, uint64_t i
     CLEANUP(arena_done) struct arena whole;
     struct store_entry entry;
     arena_init(&whole, 2 * STORE_ENTRY_MAX_OCTETS);
-    TRY(read_entry(s, &whole, index, &entry));
+    TRY(service_read_entry(s, &whole, index, &entry));
     struct service_attestation a = {
         .index = index, .logged_s = entry.integrated_s, .octets = entry.payload.len};
     TRY(service_stored(intoto_statement_head(arena, entry.payload, &limits, &a.statement), index));
@@ -255,7 +255,7 @@ static struct error *read_leaf(struct service *s, struct arena *arena, uint64_t 
     CLEANUP(arena_done) struct arena whole;
     struct store_entry entry;
     arena_init(&whole, 2 * STORE_ENTRY_MAX_OCTETS);
-    TRY(read_entry(s, &whole, index, &entry));
+    TRY(service_read_entry(s, &whole, index, &entry));
     struct bytes leaf = arena_copy(arena, entry.leaf);
     if (leaf.data == NULL) return error_nomem();
     *out = (struct service_entry){.index = index, .leaf = leaf};
@@ -287,7 +287,7 @@ struct error *service_inclusion(struct service *s, const struct principal *p, st
     TRY(principal_require(p, SCOPE_READ));
     TRY(pin_size(s, tree_size, &proof.tree_size));
     if (index >= proof.tree_size) return not_found(index, proof.tree_size);
-    TRY(read_entry(s, arena, index, &entry));
+    TRY(service_read_entry(s, arena, index, &entry));
     proof.leaf_hash = merkle_leaf_hash(entry.leaf);
     TRY(tlog_inclusion(s->options.tlog, index, proof.tree_size, &proof.proof));
     TRY(checkpoint_of(s, arena, proof.tree_size, &proof.checkpoint));

@@ -94,16 +94,12 @@ static struct error *name_node(struct service *s, struct arena *arena, uint64_t 
     struct intoto_statement st;
     const uint64_t *index;
     size_t count = 0;
-    bool found = false;
     arena_init(&whole, 2 * STORE_ENTRY_MAX_OCTETS);
     if (node->name.len > 0) return NULL;
     TRY(store_find(s->options.store, NULL, &whole, STORE_INDEX_SUBJECT, node->digest, 0, below, 1,
                    &index, &count));
     if (count == 0) return NULL; /* nobody attested to it */
-    TRY(store_get_entry(s->options.store, NULL, &whole, index[0], &found, &entry));
-    if (!found)
-        return error_new(ERROR_DATA_LOSS, "entry %llu is indexed but not there",
-                         (unsigned long long)index[0]);
+    TRY(service_read_entry(s, &whole, index[0], &entry));
     TRY(service_stored(intoto_statement_head(&whole, entry.payload, &limits, &st), index[0]));
     struct bytes name = arena_copy(arena, bytes_of_text(name_in(&st, node->digest)));
     if (name.data == NULL) return error_nomem();

@@ -14,38 +14,32 @@
 
 struct gather {
     const struct store_evidence *query;
-    struct arena *arena;
     struct sha256 both; /* subject and type */
     struct sha256 submitter;
     bool any; /* `submitter` is set */
     size_t submitters;
     size_t rows;
-    uint64_t *newest; /* a ring of query->max for the submitter being read */
-    size_t seen;      /* of the submitter being read */
-    uint64_t *found;
-    size_t found_count, found_cap;
+    size_t seen;              /* of the submitter being read */
+    struct index_list newest; /* of them: a ring once it holds query->max */
+    struct index_list found;
     uint64_t others[OTHERS_MAX];
     size_t other_count;
     bool cut;
 };
 
+static struct error *keep_newest(struct gather *g, uint64_t index) {
+    size_t at = g->seen++ % g->query->max;
+    if (at == g->newest.count) return index_list_add(&g->newest, index);
+    g->newest.items[at] = index;
+    return NULL;
+}
+
 /* After a submitter's rows: what the ring holds is kept. */
 static struct error *end_submitter(struct gather *g) {
-    size_t count = g->seen < g->query->max ? g->seen : g->query->max;
-    if (count < g->seen) g->cut = true;
+    g->cut = g->cut || g->seen > g->query->max;
+    for (size_t i = 0; i < g->newest.count; i++) TRY(index_list_add(&g->found, g->newest.items[i]));
     g->seen = 0;
-    if (count == 0) return NULL;
-    if (g->found_cap - g->found_count < count) {
-        size_t cap = 2 * (g->found_count + count);
-        uint64_t *found = arena_alloc(g->arena, cap * sizeof *found);
-        if (found == NULL)
-            return error_new(ERROR_RESOURCE_EXHAUSTED, "no room for the entries found");
-        if (g->found_count > 0) memcpy(found, g->found, g->found_count * sizeof *found);
-        g->found = found;
-        g->found_cap = cap;
-    }
-    memcpy(g->found + g->found_count, g->newest, count * sizeof *g->newest);
-    g->found_count += count;
+    g->newest.count = 0;
     return NULL;
 }
 
@@ -90,7 +84,7 @@ static struct error *read_rows(struct kv *kv, struct kv_iter *it, struct gather 
         }
         g->rows++;
         if (*out_more || at_limit(g)) return NULL;
-        if (k.number < g->query->below) g->newest[g->seen++ % g->query->max] = k.number;
+        if (k.number < g->query->below) TRY(keep_newest(g, k.number));
     }
     return kv_iter_error(kv, it);
 }
@@ -130,15 +124,13 @@ struct error *store_find_evidence(struct store *s, const struct kv_snapshot *sna
                                   struct store_evidence_found *out) {
     ASSERT(query->max > 0 && s->schema == STORE_SCHEMA);
     struct gather *g = arena_alloc(arena, sizeof *g);
-    uint64_t *newest = arena_alloc(arena, query->max * sizeof *newest);
-    if (g == NULL || newest == NULL)
-        return error_new(ERROR_RESOURCE_EXHAUSTED, "no room for the entries found");
-    *g = (struct gather){.query = query, .arena = arena, .newest = newest};
+    if (g == NULL) return error_new(ERROR_RESOURCE_EXHAUSTED, "no room for the entries found");
+    *g = (struct gather){.query = query, .newest = {.arena = arena}, .found = {.arena = arena}};
     g->both = subject_type_digest(query->subject, query->predicate_type);
     TRY(walk(s, snap, g));
-    if (g->found_count > 1) qsort(g->found, g->found_count, sizeof *g->found, by_index);
-    *out = (struct store_evidence_found){.indexes = g->found,
-                                         .count = g->found_count,
+    if (g->found.count > 1) qsort(g->found.items, g->found.count, sizeof *g->found.items, by_index);
+    *out = (struct store_evidence_found){.indexes = g->found.items,
+                                         .count = g->found.count,
                                          .others = g->others,
                                          .other_count = g->other_count,
                                          .cut = g->cut};

@@ -79,6 +79,19 @@ void rows_of_entry(uint32_t schema, const struct store_entry *entry,
                    const struct store_terms *terms, struct buf *scratch,
                    const struct row_sink *sink);
 
+/* --- read.c */
+
+/* Indexes of entries; grows in the arena by doubling: at most so many may be far more than there
+ * are. */
+struct index_list {
+    struct arena *arena;
+    uint64_t *items;
+    size_t count;
+    size_t cap;
+};
+/* Errors: RESOURCE_EXHAUSTED. */
+MUST_USE struct error *index_list_add(struct index_list *l, uint64_t v);
+
 /* --- store.c */
 MUST_USE struct error *write_schema(struct kv *kv);
 

@@ -82,15 +82,7 @@ struct error *store_get_checkpoint(struct store *s, struct arena *arena, uint64_
 
 /* --- by term */
 
-/* Grows in the arena by doubling: `max` may be far more than there is. */
-struct list {
-    struct arena *arena;
-    uint64_t *items;
-    size_t count;
-    size_t cap;
-};
-
-static struct error *list_add(struct list *l, uint64_t v) {
+struct error *index_list_add(struct index_list *l, uint64_t v) {
     if (l->count == l->cap) {
         size_t cap = l->cap == 0 ? 16 : l->cap * 2;
         uint64_t *items = arena_alloc(l->arena, cap * sizeof *items);
@@ -104,20 +96,20 @@ static struct error *list_add(struct list *l, uint64_t v) {
     return NULL;
 }
 
-static struct error *collect(struct kv *kv, struct kv_iter *it, size_t max, struct list *l) {
+static struct error *collect(struct kv *kv, struct kv_iter *it, size_t max, struct index_list *l) {
     struct bytes key, value;
     while (l->count < max && kv_iter_next(kv, it, &key, &value)) {
         struct store_key k;
         if (!store_key_parse(KV_INDEX, key, &k))
             return error_new(ERROR_DATA_LOSS, "stored index row with a malformed key");
-        TRY(list_add(l, k.number));
+        TRY(index_list_add(l, k.number));
     }
     return l->count < max ? kv_iter_error(kv, it) : NULL;
 }
 
 static struct error *find_between(struct store *s, const struct kv_snapshot *snap,
                                   const struct row_key *lower, const struct row_key *upper,
-                                  size_t max, struct list *l) {
+                                  size_t max, struct index_list *l) {
     struct kv_iter *it = NULL;
     TRY(kv_iter_new(s->kv, snap, KV_INDEX, row_key_bytes(lower), row_key_bytes(upper), &it));
     struct error *err = collect(s->kv, it, max, l);
@@ -142,7 +134,7 @@ struct error *store_find(struct store *s, const struct kv_snapshot *snap, struct
         lower = key_index((uint8_t)kind, &digest, from);
         upper = key_index((uint8_t)kind, &digest, below);
     }
-    struct list l = {.arena = arena};
+    struct index_list l = {.arena = arena};
     TRY(find_between(s, snap, &lower, &upper, max, &l));
     *out = l.items;
     *out_count = l.count;

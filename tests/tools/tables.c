@@ -12,7 +12,7 @@ static void put_reasons(struct buf *out) {
     for (int r = 1; r < REASON_COUNT_; r++) {
         enum reason reason = (enum reason)r;
         buf_printf(out, "| `%s` | %s | %s |\n", reason_name(reason),
-                   error_code_name((enum error_code)reason_code(reason)), reason_todo(reason));
+                   error_code_name((enum error_code)reason_code(reason)), reason_advice(reason));
     }
 }
 

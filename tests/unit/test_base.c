@@ -189,7 +189,7 @@ START_TEST(test_every_reason_has_a_name_code_and_advice) {
         ck_assert(reason_name((enum reason)r)[0] != '\0');
         ck_assert_int_gt(reason_code((enum reason)r), 0);
         ck_assert_int_lt(reason_code((enum reason)r), 17);
-        ck_assert(reason_todo((enum reason)r)[0] != '\0');
+        ck_assert(reason_advice((enum reason)r)[0] != '\0');
     }
 }
 END_TEST
