@@ -1,11 +1,13 @@
 /*
- * Committing a round: three durable steps, in this order, and only then anybody hears of it.
+ * Committing a round: three durable steps, in this order, and only then anybody hears of it. The
+ * committer takes the first while the anchorer takes the others for the round before.
  *
  *   1 the batch: entries, indexes, full tiles, frontier, both checkpoints, in one synced write
  *     If we stop before it: the log is as it was, the round's signatures died with the process.
- *     If we stop after it: the store is ahead of both anchors by this round. That is the window
- *     that a crash leaves; the next start checks that the anchors' tree is a prefix and re-anchors.
- *     Whoever submitted heard nothing, retries, and finds the entry by its key.
+ *     If we stop after it: the store is ahead of both anchors by this round, and by the one before
+ *     if that was not anchored yet. That is the window that a crash leaves; the next start checks
+ *     that the anchors' tree is a prefix and re-anchors. Whoever submitted heard nothing, retries,
+ *     and finds the entry by its key.
  *   2 the inner anchor
  *     Both anchors are written, then synced one after the other: the second one's octets travel
  *     while the first is waited for. If we stop after it: the outer anchor may be one round behind,
@@ -17,7 +19,9 @@
  * The anchors come second, so that they are never ahead of the store unless the store lost
  * something. They come before the answers, so that whatever anybody was told is anchored. If any
  * step fails, its outcome is unknown (a failed fsync may have written all or nothing): the log is
- * FAILED, this round and every later one is answered UNAVAILABLE, and no step is tried again.
+ * FAILED, this round and every later one is answered UNAVAILABLE, also where its batch is in the
+ * store by then, and no step is tried again. A round before it, durable and on its way to its
+ * anchors, still gets there: nothing of what failed is below it.
  */
 #include <inttypes.h>
 
@@ -44,22 +48,13 @@ struct error *anchor_both(struct tlog *t, const struct tlog_head *head, struct b
     return NULL;
 }
 
-static struct error *make_durable(struct tlog *t, struct round *r) {
-    log_step(t, "committing");
-    TRY(store_round_commit(r->batch));
-    metric_set(METRIC_ANCHOR_LAG, r->slot_count);
-    log_step(t, "committed");
-    TRY(anchor_both(t, &r->after, buf_bytes(&r->c2sp)));
-    metric_set(METRIC_ANCHOR_LAG, 0);
-    return NULL;
-}
-
 static void publish(struct tlog *t, struct round *r) {
     tree_grow(&t->tree, &r->growth); /* first: who reads the new head finds its nodes */
     log_lock(t);
     ASSERT(r->after.size == t->head.size + r->slot_count);
     ASSERT(r->after.integrated_s >= t->head.integrated_s);
     t->head = r->after;
+    metric_set(METRIC_ANCHOR_LAG, t->stored_size - t->head.size);
     log_unlock(t);
     metric_set(METRIC_LOG_SIZE, r->after.size);
     metric_round(clock_mono_us(t->options.clock) - r->begun_us, r->slot_count);
@@ -118,20 +113,45 @@ static void notify(struct tlog *t, uint64_t size) {
     log_unlock(t);
 }
 
+static void write_failed(struct tlog *t, struct error *err) {
+    log_fail(t, "a write failed", err);
+    error_ignore(err, "told by the log's state");
+}
+
 void round_commit(struct tlog *t, struct round *r) {
-    if (has_failed(t)) {
+    if (has_failed(t)) return; /* it is not durable: the anchorer fails it in its turn */
+    if (r->slot_count > 0) {
+        log_step(t, "committing");
+        struct error *err = store_round_commit(r->batch);
+        if (err != NULL) {
+            write_failed(t, err);
+            return;
+        }
+        log_step(t, "committed");
+        log_lock(t);
+        t->stored_size = r->after.size;
+        metric_set(METRIC_ANCHOR_LAG, t->stored_size - t->head.size);
+        log_unlock(t);
+    }
+    r->durable = true;
+}
+
+/* anchor makes the anchors reach a durable round. */
+static void anchor(struct tlog *t, const struct round *r) {
+    struct error *err = anchor_both(t, &r->after, buf_bytes(&r->c2sp));
+    if (err == NULL) return;
+    t->anchor_failed = true;
+    write_failed(t, err);
+}
+
+void round_finish(struct tlog *t, struct round *r) {
+    if (r->durable && r->slot_count > 0 && !t->anchor_failed) anchor(t, r);
+    if (!r->durable || t->anchor_failed) {
         fail_all(r);
         return;
     }
     if (r->slot_count == 0) { /* repeats alone: what they repeat is anchored by now */
         answer_all(r);
-        return;
-    }
-    struct error *err = make_durable(t, r);
-    if (err != NULL) {
-        log_fail(t, "a write failed", err);
-        error_ignore(err, "told by the log's state");
-        fail_all(r);
         return;
     }
     publish(t, r);

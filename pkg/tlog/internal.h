@@ -1,7 +1,8 @@
 /*
- * internal: the log's state and what its files share. Two threads carry a round: the sequencer
- * builds it (round.c) while the committer makes the one before durable, publishes it and answers
- * (commit.c). A round changes owner whole, under the lock.
+ * internal: the log's state and what its files share. Three threads carry a round: the sequencer
+ * builds it (round.c), the committer writes its batch, and the anchorer writes both anchors,
+ * publishes it and answers (commit.c). Each works on another round meanwhile. A round changes owner
+ * whole, under the lock, and they pass in their order.
  */
 #ifndef TLOG_INTERNAL_H
 #define TLOG_INTERNAL_H
@@ -21,7 +22,8 @@
 #define ROUND_ENTRIES_LIMIT 65536U              /* of the option */
 #define NOTE_MAX_OCTETS ANCHOR_CHECKPOINT_MAX   /* of either form of a checkpoint */
 #define WHY_OCTETS 512                          /* of the sentence, with its NUL */
-#define ROUNDS 2                                /* one being built, one being committed */
+#define THREADS 3U                              /* that carry a round, one after the other */
+#define ROUNDS THREADS                          /* one each */
 
 /* One new entry of a round. What in-flight duplicates are compared with is copied here: the
  * submission is gone once `done` was called. */
@@ -62,7 +64,16 @@ struct round {
     struct store_round *batch; /* owned */
     uint64_t begun_us;
 
-    bool busy; /* guarded by: log->lock; handed over and not yet back */
+    bool durable; /* its batch is in the store: set by the committer */
+    bool busy;    /* guarded by: log->lock; taken and not yet answered */
+};
+
+/* A place for one round on its way from one thread to the next. */
+struct handoff {
+    pthread_cond_t changed;
+    /* guarded by: log->lock */
+    struct round *round;
+    bool closed; /* nothing will come any more */
 };
 
 struct tlog {
@@ -77,21 +88,19 @@ struct tlog {
 
     pthread_mutex_t lock;
     pthread_cond_t work;  /* for the sequencer: a submission, a free round, the end */
-    pthread_cond_t ready; /* for the committer: a round, the end */
     pthread_cond_t quiet; /* for drain and unwatch: something has ended */
     /* guarded by: lock */
     enum tlog_state state;
     bool disk_low; /* READ_ONLY for want of room: ends when there is room */
     char why[WHY_OCTETS];
     struct tlog_head head;
+    uint64_t stored_size; /* of the newest round whose batch is durable: at least the head's */
     struct tlog_submission *queue_first;
     struct tlog_submission *queue_last;
     size_t queue_count;
     size_t queue_octets;
     bool draining;
-    bool stopping;           /* for the sequencer */
-    bool committer_stopping; /* once the sequencer has ended */
-    struct round *handed;    /* built, for the committer */
+    bool stopping; /* for the sequencer */
     struct tlog_watcher *watchers;
     bool notifying; /* watchers are being called: the list must not change */
 
@@ -104,13 +113,16 @@ struct tlog {
     unsigned turn; /* which of them is next */
     struct pool pool;
 
-    /* owned by: committer (by tlog_open before it starts) */
+    struct handoff built;     /* sequencer to committer */
+    struct handoff committed; /* committer to anchorer */
+
+    /* owned by: anchorer (by tlog_open before it starts) */
     struct anchor inner;
     struct anchor outer;
+    bool anchor_failed; /* no anchor is written any more */
 
-    bool running; /* the threads were started; set before, cleared after they are */
-    pthread_t sequencer;
-    pthread_t committer;
+    bool running;               /* the threads were started; for who opens and frees */
+    pthread_t threads[THREADS]; /* anchorer, committer, sequencer */
 };
 
 static inline struct bytes log_origin(const struct tlog *t) { return bytes_of_cstr(t->origin); }
@@ -134,8 +146,12 @@ void round_build(struct tlog *t, struct round *r);
 /* round_forget wipes what must not leave a failed round: its signatures. */
 void round_forget(struct round *r);
 
-/* --- commit.c; committer */
+/* --- commit.c */
+
+/* round_commit writes the batch; committer. round_finish anchors, publishes and answers, or fails
+ * the round; anchorer. */
 void round_commit(struct tlog *t, struct round *r);
+void round_finish(struct tlog *t, struct round *r);
 
 /* anchor_both writes (head, checkpoint) into both anchors. */
 MUST_USE struct error *anchor_both(struct tlog *t, const struct tlog_head *head,

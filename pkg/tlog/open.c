@@ -65,7 +65,8 @@ struct error *log_base_init(struct tlog *t, struct store *store, const struct si
     ASSERT(pthread_condattr_init(&monotonic) == 0);
     ASSERT(pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
     ASSERT(pthread_cond_init(&t->work, &monotonic) == 0);
-    ASSERT(pthread_cond_init(&t->ready, NULL) == 0);
+    ASSERT(pthread_cond_init(&t->built.changed, NULL) == 0);
+    ASSERT(pthread_cond_init(&t->committed.changed, NULL) == 0);
     ASSERT(pthread_cond_init(&t->quiet, NULL) == 0);
     (void)pthread_condattr_destroy(&monotonic);
     tree_init(&t->tree, store);
@@ -77,7 +78,8 @@ void log_base_done(struct tlog *t) {
     anchor_close(&t->inner);
     tree_done(&t->tree);
     (void)pthread_cond_destroy(&t->quiet);
-    (void)pthread_cond_destroy(&t->ready);
+    (void)pthread_cond_destroy(&t->committed.changed);
+    (void)pthread_cond_destroy(&t->built.changed);
     (void)pthread_cond_destroy(&t->work);
     (void)pthread_mutex_destroy(&t->lock);
 }

@@ -54,6 +54,7 @@ static void round_clear(struct round *r) {
     buf_clear(&r->v1);
     buf_clear(&r->c2sp);
     store_round_clear(r->batch);
+    r->durable = false;
 }
 
 /* --- who is new, who repeats */
@@ -99,10 +100,13 @@ static bool find_in_flight(const struct round *in, struct round *r, struct tlog_
     return true;
 }
 
-/* place_one makes `sub` a new slot of the round or an answer. */
+/* place_one makes `sub` a new slot of the round or an answer. The newest entry of its key counts,
+ * so rounds are asked from this one backwards. Those before the oldest round here are in the
+ * store: its object was theirs, and was given back once they were. */
 static void place_one(struct tlog *t, struct round *r, struct tlog_submission *sub) {
-    const struct round *other = &t->rounds[(unsigned)(r - t->rounds) ^ 1];
-    if (find_in_flight(other, r, sub) || find_in_flight(r, r, sub)) return;
+    unsigned own = (unsigned)(r - t->rounds);
+    for (unsigned back = 0; back < ROUNDS; back++)
+        if (find_in_flight(&t->rounds[(own + ROUNDS - back) % ROUNDS], r, sub)) return;
 
     struct store_dedup d;
     bool found = false;

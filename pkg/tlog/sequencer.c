@@ -1,7 +1,7 @@
 /*
- * The queue and the two threads. A round is taken whenever one of the two round objects is free:
- * at once at low load, and under load after what the commit before it took, with all that came in
- * between. So a round is as long as its sync, and waits for nobody.
+ * The queue and the three threads. A round is taken whenever one of the three round objects is
+ * free: at once at low load, and under load after what the round before it took, with all that came
+ * in between. So a round is as long as its longest sync, and waits for nobody.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -147,6 +147,33 @@ static void tick(struct tlog *t) {
     metric_set(METRIC_STORE_BYTES, kv_size_octets(store_kv(t->store)));
 }
 
+/* --- from thread to thread */
+
+static void hand_over(struct tlog *t, struct handoff *h, struct round *r) {
+    log_lock(t);
+    while (h->round != NULL) ASSERT(pthread_cond_wait(&h->changed, &t->lock) == 0);
+    h->round = r;
+    log_unlock(t);
+    ASSERT(pthread_cond_signal(&h->changed) == 0);
+}
+
+static void hand_no_more(struct tlog *t, struct handoff *h) {
+    log_lock(t);
+    h->closed = true;
+    log_unlock(t);
+    ASSERT(pthread_cond_signal(&h->changed) == 0);
+}
+
+/* take_over waits for the next round; NULL at the end. */
+static struct round *take_over(struct tlog *t, struct handoff *h) {
+    log_lock(t);
+    while (h->round == NULL && !h->closed) ASSERT(pthread_cond_wait(&h->changed, &t->lock) == 0);
+    struct round *r = MOVE(h->round);
+    log_unlock(t);
+    if (r != NULL) ASSERT(pthread_cond_signal(&h->changed) == 0);
+    return r;
+}
+
 /* --- the sequencer's thread */
 
 static struct timespec next_tick(void) {
@@ -177,16 +204,8 @@ static struct round *next_round(struct tlog *t) {
     take_from_queue(t, r);
     r->busy = true;
     log_unlock(t);
-    t->turn ^= 1;
+    t->turn = (t->turn + 1) % ROUNDS;
     return r;
-}
-
-static void hand_over(struct tlog *t, struct round *r) {
-    log_lock(t);
-    while (t->handed != NULL) ASSERT(pthread_cond_wait(&t->work, &t->lock) == 0);
-    t->handed = r;
-    log_unlock(t);
-    ASSERT(pthread_cond_signal(&t->ready) == 0);
 }
 
 static void *sequencer_main(void *arg) {
@@ -194,21 +213,22 @@ static void *sequencer_main(void *arg) {
     for (struct round *r = next_round(t); r != NULL; r = next_round(t)) {
         round_build(t, r);
         log_step(t, "built");
-        hand_over(t, r);
+        hand_over(t, &t->built, r);
     }
+    hand_no_more(t, &t->built);
     return NULL;
 }
 
-/* --- the committer's thread */
+/* --- the committer's and the anchorer's threads */
 
-static struct round *next_handed(struct tlog *t) {
-    log_lock(t);
-    while (t->handed == NULL && !t->committer_stopping)
-        ASSERT(pthread_cond_wait(&t->ready, &t->lock) == 0);
-    struct round *r = MOVE(t->handed);
-    log_unlock(t);
-    if (r != NULL) ASSERT(pthread_cond_signal(&t->work) == 0);
-    return r;
+static void *committer_main(void *arg) {
+    struct tlog *t = arg;
+    for (struct round *r = take_over(t, &t->built); r != NULL; r = take_over(t, &t->built)) {
+        round_commit(t, r);
+        hand_over(t, &t->committed, r);
+    }
+    hand_no_more(t, &t->committed);
+    return NULL;
 }
 
 static void give_back(struct tlog *t, struct round *r) {
@@ -219,10 +239,11 @@ static void give_back(struct tlog *t, struct round *r) {
     ASSERT(pthread_cond_broadcast(&t->quiet) == 0);
 }
 
-static void *committer_main(void *arg) {
+static void *anchorer_main(void *arg) {
     struct tlog *t = arg;
-    for (struct round *r = next_handed(t); r != NULL; r = next_handed(t)) {
-        round_commit(t, r);
+    for (struct round *r = take_over(t, &t->committed); r != NULL;
+         r = take_over(t, &t->committed)) {
+        round_finish(t, r);
         give_back(t, r);
     }
     return NULL;
@@ -236,23 +257,27 @@ static struct error *start(pthread_t *thread, void *(*fn)(void *arg), struct tlo
     return error_new(ERROR_UNAVAILABLE, "start a thread: %s", strerror(rc));
 }
 
-static void stop_committer(struct tlog *t) {
-    log_lock(t);
-    t->committer_stopping = true;
-    ASSERT(pthread_cond_broadcast(&t->ready) == 0);
-    log_unlock(t);
-    ASSERT(pthread_join(t->committer, NULL) == 0);
+/* join waits for the first `count` threads: each of them ends after the one behind it. */
+static void join(struct tlog *t, unsigned count) {
+    for (unsigned i = 0; i < count; i++) ASSERT(pthread_join(t->threads[i], NULL) == 0);
 }
 
 struct error *sequencer_start(struct tlog *t) {
-    TRY(pool_init(&t->pool, t->options.workers));
-    struct error *err = start(&t->committer, committer_main, t);
-    if (err == NULL) {
-        err = start(&t->sequencer, sequencer_main, t);
-        if (err != NULL) stop_committer(t);
+    static void *(*const mains[THREADS])(void *arg) = {anchorer_main, committer_main,
+                                                       sequencer_main};
+    struct handoff *const inlets[THREADS - 1] = {&t->committed, &t->built};
+    unsigned started = 0;
+    struct error *err = pool_init(&t->pool, t->options.workers);
+    if (err != NULL) return err;
+    while (err == NULL && started < THREADS) {
+        err = start(&t->threads[started], mains[started], t);
+        if (err == NULL) started++;
     }
-    if (err != NULL) pool_done(&t->pool);
     t->running = err == NULL;
+    if (err == NULL) return NULL;
+    if (started > 0) hand_no_more(t, inlets[started - 1]);
+    join(t, started);
+    pool_done(&t->pool);
     return err;
 }
 
@@ -262,17 +287,21 @@ void sequencer_stop(struct tlog *t) {
     t->stopping = true;
     ASSERT(pthread_cond_broadcast(&t->work) == 0);
     log_unlock(t);
-    ASSERT(pthread_join(t->sequencer, NULL) == 0); /* it ends with an empty queue */
-    stop_committer(t);
+    join(t, THREADS); /* with an empty queue */
     pool_done(&t->pool);
     t->running = false;
+}
+
+static bool is_busy(const struct tlog *t) {
+    for (unsigned i = 0; i < ROUNDS; i++)
+        if (t->rounds[i].busy) return true;
+    return t->queue_first != NULL;
 }
 
 void tlog_drain(struct tlog *t) {
     log_lock(t);
     t->draining = true;
-    while (t->queue_first != NULL || t->rounds[0].busy || t->rounds[1].busy)
-        ASSERT(pthread_cond_wait(&t->quiet, &t->lock) == 0);
+    while (is_busy(t)) ASSERT(pthread_cond_wait(&t->quiet, &t->lock) == 0);
     log_unlock(t);
     struct error *err = kv_flush(store_kv(t->store));
     if (err == NULL) return;

@@ -1,7 +1,7 @@
 /*
- * tlog: the log: one sequencer thread that alone owns the head, its rounds, its two anchors, and
- * the checks that keep it from ever forking or shrinking. All functions may be called from any
- * thread unless they say otherwise. README.md: rounds, anchors, crash-only writing.
+ * tlog: the log: one sequencer thread that alone gives indexes, in rounds that are made durable and
+ * anchored twice, and the checks that keep it from ever forking or shrinking. All functions may be
+ * called from any thread unless they say otherwise. README.md: rounds, anchors, crash-only writing.
  */
 #ifndef TLOG_TLOG_H
 #define TLOG_TLOG_H

@@ -188,6 +188,56 @@ START_TEST(test_a_repeat_joins_what_is_built_and_not_yet_written) {
 }
 END_TEST
 
+START_TEST(test_a_repeat_joins_what_was_built_two_rounds_before) {
+    gate_arm(&rig, "committing");
+    rig_open(&rig);
+    gate_shut();
+    struct sub *subs[3] = {sub_new(&rig, 1), sub_new(&rig, 2), sub_new(&rig, 1)};
+    ok(sub_try(subs[0]));
+    gate_await(); /* the store knows nothing of it, nor will it of the next */
+    for (unsigned i = 1; i < 3; i++) {
+        ok(sub_try(subs[i]));
+        gate_await_built(i + 1);
+    }
+    gate_open();
+    rig_wait(&rig);
+    ck_assert_uint_eq(tlog_head(rig.log).size, 2);
+    ck_assert(!subs[0]->s.existing && !subs[1]->s.existing && subs[2]->s.existing);
+    ck_assert_uint_eq(subs[2]->s.index, subs[0]->s.index);
+    for (size_t i = 0; i < 3; i++) sub_free(subs[i]);
+}
+END_TEST
+
+START_TEST(test_a_round_is_committed_while_the_one_before_is_anchored) {
+    gate_arm(&rig, "anchor_inner");
+    rig_open(&rig);
+    gate_shut();
+    struct sub *subs[3];
+    for (uint64_t i = 0; i < 3; i++) subs[i] = sub_new(&rig, i);
+    ok(sub_try(subs[0]));
+    gate_await();
+    for (unsigned i = 1; i < 3; i++) {
+        ok(sub_try(subs[i]));
+        gate_await_built(i + 1);
+    }
+    struct store_head *stored = alloc_zero(1, sizeof *stored);
+    while (stored->frontier.size < 2) ok(store_get_head(rig.store, NULL, stored));
+    alloc_free(stored);
+    (void)pthread_mutex_lock(&rig.lock);
+    ck_assert_uint_eq(rig.waiting, 3); /* nobody is told before the anchors hold it */
+    (void)pthread_mutex_unlock(&rig.lock);
+    ck_assert_uint_eq(tlog_head(rig.log).size, 0);
+    gate_open();
+    rig_wait(&rig);
+    for (uint64_t i = 0; i < 3; i++) { /* in their order */
+        ck_assert_uint_eq(subs[i]->s.index, i);
+        ck_assert_uint_eq(subs[i]->s.tree_size, i + 1);
+        check_receipt(&rig, subs[i]);
+        sub_free(subs[i]);
+    }
+}
+END_TEST
+
 START_TEST(test_a_key_with_other_content_is_refused) {
     gate_arm(&rig, "committed");
     rig_open(&rig);
@@ -318,7 +368,7 @@ START_TEST(test_a_full_queue_is_refused) {
         refused++;
     }
     ck_assert_uint_ge(taken, 8);
-    ck_assert_uint_le(taken, 8 + 2 * 4); /* the queue, and two rounds on their way */
+    ck_assert_uint_le(taken, 8 + 3 * 4); /* the queue, and three rounds on their way */
     ck_assert_uint_gt(refused, 0);
     gate_open();
     rig_wait(&rig);
@@ -679,6 +729,8 @@ static Suite *tlog_suite(void) {
     tcase_add_test(tc, test_a_repeat_gives_the_first_entry);
     tcase_add_test(tc, test_repeats_in_flight_join);
     tcase_add_test(tc, test_a_repeat_joins_what_is_built_and_not_yet_written);
+    tcase_add_test(tc, test_a_repeat_joins_what_was_built_two_rounds_before);
+    tcase_add_test(tc, test_a_round_is_committed_while_the_one_before_is_anchored);
     tcase_add_test(tc, test_a_key_with_other_content_is_refused);
     tcase_add_test(tc, test_a_default_key_expires_and_a_given_one_does_not);
     tcase_add_test(tc, test_an_expired_key_counts_from_the_newest_entry);

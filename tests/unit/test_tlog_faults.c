@@ -186,6 +186,37 @@ START_TEST(test_a_failing_round_takes_those_built_on_it_with_it) {
 }
 END_TEST
 
+START_TEST(test_a_failing_anchor_takes_the_round_committed_behind_it) {
+    gate_arm(&rig, "anchor_inner");
+    rig_open(&rig);
+    rig_log_many(&rig, 0, 2);
+    struct sub *subs[2] = {sub_new(&rig, 10), sub_new(&rig, 11)};
+    gate_shut();
+    ok(sub_try(subs[0]));
+    gate_await();
+    ok(sub_try(subs[1]));
+    struct store_head *stored = alloc_zero(1, sizeof *stored);
+    while (stored->frontier.size < 4) ok(store_get_head(rig.store, NULL, stored));
+    alloc_free(stored);
+    ck_assert_int_eq(rename(rig.path_outer, rig.path_inner), 0); /* both are replaced now */
+    gate_open();
+    rig_wait(&rig);
+    for (size_t i = 0; i < 2; i++) {
+        fails(MOVE(subs[i]->err), ERROR_UNAVAILABLE, REASON_ROUND_FAILED);
+        ck_assert_uint_eq(subs[i]->s.set.len, 0);
+        sub_free(subs[i]);
+    }
+    ck_assert_uint_eq(tlog_head(rig.log).size, 2);
+    check_failed_for_good();
+    rig_close_log(&rig);
+    rig_open_log(&rig); /* both are stored, and are anchored now: who retries finds them */
+    ck_assert_int_eq(tlog_state(rig.log), TLOG_SERVING);
+    ck_assert_uint_eq(tlog_head(rig.log).size, 4);
+    rig_close_log(&rig);
+    rig_fsck_is_clean(&rig, 4);
+}
+END_TEST
+
 START_TEST(test_repeats_of_a_failing_round_fail_too) {
     gate_arm(&rig, "hashed");
     rig_open(&rig);
@@ -348,6 +379,7 @@ static Suite *tlog_faults_suite(void) {
     tcase_add_test(tc, test_a_sync_that_fails_fails_the_round);
     tcase_add_test(tc, test_after_a_failed_write_nothing_is_signed);
     tcase_add_test(tc, test_a_failing_round_takes_those_built_on_it_with_it);
+    tcase_add_test(tc, test_a_failing_anchor_takes_the_round_committed_behind_it);
     tcase_add_test(tc, test_repeats_of_a_failing_round_fail_too);
     tcase_add_test(tc, test_a_removed_anchor_fails_the_round);
     tcase_add_test(tc, test_a_leaf_that_changes_under_the_hash_stops_the_log);
