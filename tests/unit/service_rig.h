@@ -249,6 +249,21 @@ static inline uint64_t rig_document(struct rig *rig, uint64_t n, const char *typ
     return index;
 }
 
+/* A log of provenance chains and documents: artifact n from n + 1, for n = 0 to 9; then documents
+ * of two types about artifact 0, then one about artifact 50. */
+static inline void rig_fill(struct rig *rig) {
+    rig_init(rig);
+    rig_open(rig);
+    for (uint64_t n = 0; n < 10; n++) (void)rig_attest(rig, n, n + 1);
+    for (int i = 0; i < 6; i++) {
+        char json[32];
+        (void)snprintf(json, sizeof json, "{\"i\":%d}", i);
+        (void)rig_document(rig, 0, i % 2 == 0 ? TYPE : "https://q.example/v1", json);
+    }
+    (void)rig_document(rig, 50, TYPE, "{}");
+    ck_assert_uint_eq(tlog_head(rig->log).size, 17);
+}
+
 /* rig_verify checks a receipt offline, as its holder would with the published trust files. */
 static inline void rig_verify(struct rig *rig, struct arena *arena, struct bytes receipt,
                               struct bundle_verification *out) {

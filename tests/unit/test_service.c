@@ -1,4 +1,5 @@
-/* Suite of pkg/service: attesting. Reading: test_service_read.c; the gate: test_service_gate.c. */
+/* Suite of pkg/service: attesting. Reading: test_service_read.c; lineage: test_service_trace.c; the
+ * gate: test_service_gate.c. */
 #include "service_rig.h"
 
 START_TEST(test_an_attestation_gives_a_receipt_that_verifies_offline) {

@@ -1,23 +1,8 @@
-/* Suite of pkg/service: reading: entries, lists and their page tokens, watching, the log, lineage.
- */
+/* Suite of pkg/service: reading: entries, lists and their page tokens, watching, the log. Lineage
+ * is in test_service_trace.c. */
 #include "merkle/merkle.h"
 #include "note/note.h"
 #include "service_rig.h"
-
-/* A log of provenance chains and documents: artifact n from n + 1, for n = 0 to 9; then documents
- * of two types about artifact 0, then one about artifact 50. */
-static void fill(struct rig *rig) {
-    rig_init(rig);
-    rig_open(rig);
-    for (uint64_t n = 0; n < 10; n++) (void)rig_attest(rig, n, n + 1);
-    for (int i = 0; i < 6; i++) {
-        char json[32];
-        (void)snprintf(json, sizeof json, "{\"i\":%d}", i);
-        (void)rig_document(rig, 0, i % 2 == 0 ? TYPE : "https://q.example/v1", json);
-    }
-    (void)rig_document(rig, 50, TYPE, "{}");
-    ck_assert_uint_eq(tlog_head(rig->log).size, 17);
-}
 
 /* --- get */
 
@@ -27,7 +12,7 @@ START_TEST(test_get_by_index_and_by_leaf_hash) {
     struct service_attestation a, b;
     struct bundle_verification v;
     uint64_t size;
-    fill(&rig);
+    rig_fill(&rig);
     arena_init(&arena, CALL_ARENA_MAX);
     struct service_get key = {.index = 3};
     ok(service_get(rig.service, &ci, &arena, &key, &a, &size));
@@ -57,7 +42,7 @@ START_TEST(test_what_is_not_there_is_not_found) {
     struct arena arena;
     struct service_attestation a;
     uint64_t size;
-    fill(&rig);
+    rig_fill(&rig);
     arena_init(&arena, CALL_ARENA_MAX);
     struct service_get key = {.index = 17};
     fails(service_get(rig.service, &ci, &arena, &key, &a, &size), ERROR_NOT_FOUND,
@@ -84,7 +69,7 @@ START_TEST(test_reading_needs_its_scope) {
     const struct service_entry *entries;
     size_t count;
     uint64_t size = 0;
-    fill(&rig);
+    rig_fill(&rig);
     arena_init(&arena, CALL_ARENA_MAX);
     const struct service_get key = {.index = 3};
     const struct service_list list = {.page_size = 1};
@@ -142,7 +127,7 @@ static void expect_list(struct rig *rig, struct service_list q, const char *want
 START_TEST(test_list_by_digest_type_both_and_neither) {
     struct rig rig;
     struct arena arena;
-    fill(&rig);
+    rig_fill(&rig);
     arena_init(&arena, CALL_ARENA_MAX);
     struct text zero = rig_node(&arena, 0);
     expect_list(&rig, (struct service_list){.digest = zero}, "0 10 11 12 13 14 15");
@@ -161,19 +146,19 @@ START_TEST(test_pages_join_to_the_whole_of_one_tree_size) {
     struct rig rig;
     struct arena arena;
     for (uint32_t size = 1; size <= 8; size++) {
-        fill(&rig);
+        rig_fill(&rig);
         arena_init(&arena, CALL_ARENA_MAX);
         struct text zero = rig_node(&arena, 0);
         expect_list(&rig, (struct service_list){.digest = zero, .page_size = size},
                     "0 10 11 12 13 14 15");
         rig_done(&rig);
-        fill(&rig);
+        rig_fill(&rig);
         expect_list(
             &rig,
             (struct service_list){.digest = zero, .predicate_type = T(TYPE), .page_size = size},
             "10 12 14");
         rig_done(&rig);
-        fill(&rig);
+        rig_fill(&rig);
         expect_list(&rig, (struct service_list){.as_of = 9, .page_size = size},
                     "0 1 2 3 4 5 6 7 8");
         arena_done(&arena);
@@ -187,7 +172,7 @@ START_TEST(test_receipts_are_listed_where_asked_for) {
     struct arena arena;
     struct service_listed listed;
     struct bundle_verification v;
-    fill(&rig);
+    rig_fill(&rig);
     arena_init(&arena, CALL_ARENA_MAX);
     struct service_list q = {.predicate_type = T(TYPE)};
     ok(service_list(rig.service, &ci, &arena, &q, &listed));
@@ -298,7 +283,7 @@ START_TEST(test_bad_list_queries) {
     struct rig rig;
     struct arena arena;
     struct service_listed listed;
-    fill(&rig);
+    rig_fill(&rig);
     arena_init(&arena, CALL_ARENA_MAX);
     static const char *const digests[] = {"sha256", "sha256:", ":a", "sha256:xy", "a b:c"};
     for (size_t i = 0; i < sizeof digests / sizeof *digests; i++) {
@@ -322,7 +307,7 @@ START_TEST(test_page_tokens_are_authenticated_and_bound_to_their_query) {
     struct rig rig;
     struct arena arena;
     struct service_listed listed;
-    fill(&rig);
+    rig_fill(&rig);
     arena_init(&arena, CALL_ARENA_MAX);
     struct service_list q = {.digest = rig_node(&arena, 0), .page_size = 2};
     ok(service_list(rig.service, &ci, &arena, &q, &listed));
@@ -383,7 +368,7 @@ START_TEST(test_watching_goes_on_where_it_was) {
     struct arena arena;
     struct service_listed listed;
     uint64_t from = 0;
-    fill(&rig);
+    rig_fill(&rig);
     arena_init(&arena, CALL_ARENA_MAX);
     ok(service_watch_read(rig.service, &ci, &arena, T(TYPE), &from, 3, &listed));
     ck_assert_uint_eq(listed.count, 3);
@@ -428,7 +413,7 @@ START_TEST(test_watchers_hear_of_rounds_until_they_are_removed) {
     struct rig rig;
     struct seen seen = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0};
     struct tlog_watcher w = {.fn = on_round, .ctx = &seen};
-    fill(&rig);
+    rig_fill(&rig);
     service_watch(rig.service, &w);
     (void)rig_document(&rig, 60, TYPE, "{}");
     (void)pthread_mutex_lock(&seen.lock);
@@ -476,7 +461,7 @@ START_TEST(test_entries_are_the_leaves_of_the_tree) {
     struct merkle_frontier f = {0};
     size_t count;
     uint64_t size;
-    fill(&rig);
+    rig_fill(&rig);
     arena_init(&arena, CALL_ARENA_MAX);
     ok(service_entries(rig.service, &ci, &arena, 0, 17, &entries, &count, &size));
     ck_assert_uint_eq(count, 17);
@@ -505,7 +490,7 @@ START_TEST(test_proofs_hold_for_every_index_and_size) {
     struct rig rig;
     struct arena arena;
     struct service_checkpoint cps[18];
-    fill(&rig);
+    rig_fill(&rig);
     arena_init(&arena, CALL_ARENA_MAX);
     for (uint64_t n = 1; n <= 17; n++) ok(service_checkpoint(rig.service, &arena, n, &cps[n]));
     for (uint64_t n = 1; n <= 17; n++) {
@@ -561,145 +546,6 @@ START_TEST(test_an_empty_log_answers) {
 }
 END_TEST
 
-/* --- lineage */
-
-static void expect_trace(struct rig *rig, struct service_trace q, const char *want) {
-    struct buf got;
-    buf_init(&got, 1 << 16);
-    for (;;) {
-        struct service_traced t;
-        struct arena arena;
-        static char token[256];
-        arena_init(&arena, CALL_ARENA_MAX);
-        ok(service_trace(rig->service, &ci, &arena, &q, &t));
-        for (size_t i = 0; i < t.result.node_count; i++)
-            buf_printf(&got, BYTES_FMT "/%u ", BYTES_ARG(t.result.nodes[i].name),
-                       t.result.nodes[i].depth);
-        buf_printf(&got, "%zu%s ", t.result.edge_count, t.result.truncated ? "..." : "");
-        ck_assert_uint_gt(t.checkpoint.len, 0);
-        ck_assert_uint_lt(t.next_page_token.len, sizeof token);
-        if (t.next_page_token.len > 0) memcpy(token, t.next_page_token.data, t.next_page_token.len);
-        q.page_token = (struct text){token, t.next_page_token.len};
-        arena_done(&arena);
-        if (q.page_token.len == 0) break;
-    }
-    ck_assert_msg(bytes_equal(buf_bytes(&got), bytes_of_cstr(want)), "\n%.*s\n%s", (int)got.len,
-                  (const char *)got.data, want);
-    buf_done(&got);
-}
-
-START_TEST(test_trace_up_down_as_of_and_by_kind) {
-    struct rig rig;
-    struct arena arena;
-    static const struct text built[] = {T("built-from")};
-    static const struct text described[] = {T("described-by")};
-    static const struct text unknown[] = {T("built-by")};
-    fill(&rig);
-    arena_init(&arena, CALL_ARENA_MAX);
-    struct service_trace q = {.digest = rig_node(&arena, 7), .direction = LINEAGE_UP};
-    expect_trace(&rig, q, "artifact-7/0 artifact-8/1 artifact-9/2 artifact-10/3 3 ");
-    q.as_of = 9; /* before 9 was attested: its maker is not known, the name of 9 is 8's word */
-    expect_trace(&rig, q, "artifact-7/0 artifact-8/1 artifact-9/2 2 ");
-    q.as_of = 0;
-    q.depth = 2;
-    expect_trace(&rig, q, "artifact-7/0 artifact-8/1 artifact-9/2 2... ");
-    q = (struct service_trace){.digest = rig_node(&arena, 2), .direction = LINEAGE_DOWN};
-    expect_trace(&rig, q, "artifact-2/0 artifact-1/1 artifact-0/2 2 ");
-    q = (struct service_trace){
-        .digest = rig_node(&arena, 0), .direction = LINEAGE_UP, .depth = 1, .kinds = built};
-    q.kind_count = 1;
-    expect_trace(&rig, q, "artifact-0/0 artifact-1/1 1... ");
-    struct service_traced t;
-    q.kinds = described;
-    ok(service_trace(rig.service, &ci, &arena, &q, &t));
-    ck_assert_uint_eq(t.result.node_count, 7);
-    ck_assert_uint_eq(t.result.edge_count, 6);
-    ck_assert(!t.result.truncated);
-    for (size_t i = 1; i < 7; i++) /* what they are called is their type */
-        ck_assert(bytes_start_with(bytes_of_text(t.result.nodes[i].name), BYTES_LIT("https://")));
-    q.kinds = unknown;
-    q.kind_count = 1;
-    fails_field(service_trace(rig.service, &ci, &arena, &q, &t), "kinds");
-    q.kind_count = 0;
-    q.depth = 65;
-    fails_field(service_trace(rig.service, &ci, &arena, &q, &t), "depth");
-    q.depth = 1;
-    q.direction = LINEAGE_DIRECTION_UNSET;
-    fails_field(service_trace(rig.service, &ci, &arena, &q, &t), "direction");
-    q.direction = LINEAGE_UP;
-    q.digest = T("sha256:a");
-    fails_field(service_trace(rig.service, &ci, &arena, &q, &t), "digest");
-    q.digest = rig_node(&arena, 1);
-    q.as_of = 18;
-    fails(service_trace(rig.service, &ci, &arena, &q, &t), ERROR_OUT_OF_RANGE,
-          REASON_TREE_SIZE_IN_FUTURE);
-    arena_done(&arena);
-    rig_done(&rig);
-}
-END_TEST
-
-START_TEST(test_trace_pages_show_each_edge_once) {
-    struct rig rig;
-    struct arena arena;
-    fill(&rig);
-    arena_init(&arena, CALL_ARENA_MAX);
-    struct service_trace q = {.digest = rig_node(&arena, 5), .direction = LINEAGE_UP, .depth = 64};
-    q.page_size = 2;
-    expect_trace(&rig, q,
-                 "artifact-5/0 artifact-6/1 1 artifact-7/2 artifact-8/3 2 artifact-9/4 "
-                 "artifact-10/5 2 ");
-    q.page_size = 5;
-    expect_trace(&rig, q,
-                 "artifact-5/0 artifact-6/1 artifact-7/2 artifact-8/3 artifact-9/4 4 "
-                 "artifact-10/5 1 ");
-    arena_done(&arena);
-    rig_done(&rig);
-}
-END_TEST
-
-START_TEST(test_a_trace_ends_at_its_deadline) {
-    struct rig rig;
-    struct arena arena;
-    struct service_traced t;
-    rig_init(&rig);
-    rig_open(&rig);
-    for (uint64_t n = 1; n <= 300; n++) (void)rig_attest(&rig, n, 0);
-    arena_init(&arena, CALL_ARENA_MAX);
-    struct service_trace q = {.digest = rig_node(&arena, 0), .direction = LINEAGE_DOWN};
-    q.deadline_us = 1; /* past already; looked at now and then */
-    ok(service_trace(rig.service, &ci, &arena, &q, &t));
-    ck_assert(t.result.truncated);
-    q.deadline_us = UINT64_MAX;
-    q.page_size = 1000;
-    ok(service_trace(rig.service, &ci, &arena, &q, &t));
-    ck_assert(!t.result.truncated);
-    ck_assert_uint_eq(t.result.node_count, 301);
-    arena_done(&arena);
-    rig_done(&rig);
-}
-END_TEST
-
-START_TEST(test_pages_of_a_trace_are_of_one_tree_size) {
-    struct rig rig;
-    struct arena arena;
-    struct service_traced t;
-    fill(&rig);
-    arena_init(&arena, CALL_ARENA_MAX);
-    struct service_trace q = {
-        .digest = rig_node(&arena, 5), .direction = LINEAGE_UP, .page_size = 2};
-    ok(service_trace(rig.service, &ci, &arena, &q, &t));
-    ck_assert_uint_eq(t.tree_size, 17);
-    q.page_token = t.next_page_token;
-    (void)rig_attest(&rig, 70, 71);
-    ok(service_trace(rig.service, &ci, &arena, &q, &t));
-    ck_assert_uint_eq(t.tree_size, 17);
-    q.as_of = 18;
-    fails_field(service_trace(rig.service, &ci, &arena, &q, &t), "as_of_tree_size");
-    arena_done(&arena);
-    rig_done(&rig);
-}
-END_TEST
-
 /* Everything that reads, in one arena. */
 static struct error *read_all(struct rig *rig, struct arena *arena, struct text node) {
     static const struct text kinds[] = {T("built-from")};
@@ -726,7 +572,7 @@ START_TEST(test_a_full_arena_is_an_error_at_every_point) {
     struct rig rig;
     struct arena names;
     bool done = false;
-    fill(&rig);
+    rig_fill(&rig);
     arena_init(&names, 4096);
     for (size_t max = 0; !done; max += 80) {
         struct arena arena;
@@ -764,10 +610,6 @@ static Suite *service_read_suite(void) {
     tcase_add_test(tc, test_entries_of_large_documents_fit_into_a_call);
     tcase_add_test(tc, test_proofs_hold_for_every_index_and_size);
     tcase_add_test(tc, test_an_empty_log_answers);
-    tcase_add_test(tc, test_trace_up_down_as_of_and_by_kind);
-    tcase_add_test(tc, test_trace_pages_show_each_edge_once);
-    tcase_add_test(tc, test_a_trace_ends_at_its_deadline);
-    tcase_add_test(tc, test_pages_of_a_trace_are_of_one_tree_size);
     tcase_add_test(tc, test_a_full_arena_is_an_error_at_every_point);
     suite_add_tcase(s, tc);
     return s;
