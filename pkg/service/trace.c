@@ -67,8 +67,9 @@ static struct error *start(struct service *s, struct arena *arena, const struct 
     return NULL;
 }
 
-/* --- names: edges say what a product's maker calls its materials; what a product is called, the
- * oldest entry about it says */
+/* --- names: edges say what a product's maker calls its materials. What no edge on the way names is
+ * called as the oldest entry about it says, or else, where it came into a walk that goes down, as
+ * whoever made something from it says. */
 
 static bool is_node(const struct intoto_digest *d, struct text node) {
     size_t len = d->algorithm.len;
@@ -85,25 +86,35 @@ static struct text name_in(const struct intoto_statement *st, struct text node) 
     return (struct text){0};
 }
 
-static struct error *name_node(struct service *s, struct arena *arena, uint64_t below,
-                               struct lineage_node *node) {
+static struct error *name_as_subject(struct service *s, struct arena *arena, uint64_t below,
+                                     struct text node, struct text *out) {
     const struct json_limits limits = {.depth_max = INTOTO_STATEMENT_DEPTH_MAX,
                                        .octets_max = STORE_ENTRY_MAX_OCTETS};
-    CLEANUP(arena_done) struct arena whole;
     struct store_entry entry;
     struct intoto_statement st;
     const uint64_t *index;
     size_t count = 0;
+    TRY(store_find(s->options.store, NULL, arena, STORE_INDEX_SUBJECT, node, 0, below, 1, &index,
+                   &count));
+    if (count == 0) return NULL; /* nobody attested to it */
+    TRY(service_read_entry(s, arena, index[0], &entry));
+    TRY(service_stored(intoto_statement_head(arena, entry.payload, &limits, &st), index[0]));
+    *out = name_in(&st, node);
+    return NULL;
+}
+
+static struct error *name_node(struct service *s, struct arena *arena, uint64_t below,
+                               struct lineage_node *node) {
+    const struct store_lineage edges = {.store = s->options.store};
+    CLEANUP(arena_done) struct arena whole;
+    struct text name = {0};
     arena_init(&whole, 2 * STORE_ENTRY_MAX_OCTETS);
     if (node->name.len > 0) return NULL;
-    TRY(store_find(s->options.store, NULL, &whole, STORE_INDEX_SUBJECT, node->digest, 0, below, 1,
-                   &index, &count));
-    if (count == 0) return NULL; /* nobody attested to it */
-    TRY(service_read_entry(s, &whole, index[0], &entry));
-    TRY(service_stored(intoto_statement_head(&whole, entry.payload, &limits, &st), index[0]));
-    struct bytes name = arena_copy(arena, bytes_of_text(name_in(&st, node->digest)));
-    if (name.data == NULL) return error_nomem();
-    node->name = (struct text){(const char *)name.data, name.len};
+    TRY(name_as_subject(s, &whole, below, node->digest, &name));
+    if (name.len == 0) TRY(store_material_name(&edges, &whole, node->digest, below, &name));
+    struct bytes copy = arena_copy(arena, bytes_of_text(name));
+    if (copy.data == NULL) return error_nomem();
+    node->name = (struct text){(const char *)copy.data, copy.len};
     return NULL;
 }
 

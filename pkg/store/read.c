@@ -201,17 +201,23 @@ static struct error *walk_edges(struct kv *kv, struct kv_iter *it, const struct 
     return kv_iter_error(kv, it);
 }
 
+static struct error *edge_iter_new(const struct store_lineage *l, struct text node, bool up,
+                                   struct kv_iter **out) {
+    struct sha256 digest = term_digest(node);
+    struct row_key lower = key_edge_prefix(up, &digest);
+    struct row_key upper = lower;
+    upper.octets[upper.len++] = 0xff; /* no kind has this octet */
+    return kv_iter_new(l->store->kv, l->snap, KV_EDGE, row_key_bytes(&lower), row_key_bytes(&upper),
+                       out);
+}
+
 static struct error *source_edges(void *ctx, struct text node, bool up,
                                   bool (*each)(void *each_ctx, const struct lineage_found *edge),
                                   void *each_ctx) {
     const struct store_lineage *l = ctx;
     struct kv *kv = l->store->kv;
-    struct sha256 digest = term_digest(node);
-    struct row_key lower = key_edge_prefix(up, &digest);
-    struct row_key upper = lower;
-    upper.octets[upper.len++] = 0xff; /* no kind has this octet */
     struct kv_iter *it = NULL;
-    TRY(kv_iter_new(kv, l->snap, KV_EDGE, row_key_bytes(&lower), row_key_bytes(&upper), &it));
+    TRY(edge_iter_new(l, node, up, &it));
     struct walk w = {each, each_ctx};
     struct error *err = walk_edges(kv, it, &w);
     kv_iter_free(kv, it);
@@ -220,4 +226,51 @@ static struct error *source_edges(void *ctx, struct text node, bool up,
 
 struct lineage_source store_lineage_source(struct store_lineage *ctx) {
     return (struct lineage_source){.edges = source_edges, .ctx = ctx};
+}
+
+/* --- names: an edge's name stands with the row that is seen from the product */
+
+#define NAME_LOOKS_MAX 64U /* edges: a statement that does not name its materials is rare */
+
+static struct error *name_by(const struct store_lineage *l, struct arena *arena,
+                             const struct store_key *down, struct text *out) {
+    struct store_key up = *down;
+    struct bytes value = {0};
+    struct lineage_found edge;
+    bool found = false;
+    up.up = true;
+    up.digest = down->other;
+    up.other = down->digest;
+    struct row_key key = key_edge(&up);
+    TRY(kv_get(l->store->kv, l->snap, KV_EDGE, row_key_bytes(&key), arena, &found, &value));
+    if (!found) return error_new(ERROR_DATA_LOSS, "stored edge is seen from one end alone");
+    TRY(decode_edge(row_key_bytes(&key), value, &edge));
+    *out = edge.other_name;
+    return NULL;
+}
+
+static struct error *first_name(const struct store_lineage *l, struct kv_iter *it,
+                                struct arena *arena, uint64_t below, struct text *out) {
+    struct kv *kv = l->store->kv;
+    struct bytes key, value;
+    for (size_t looks = 0; out->len == 0 && looks < NAME_LOOKS_MAX; looks++) {
+        struct store_key down;
+        if (!kv_iter_next(kv, it, &key, &value)) return kv_iter_error(kv, it);
+        if (!store_key_parse(KV_EDGE, key, &down))
+            return error_new(ERROR_DATA_LOSS, "stored edge with a malformed key");
+        if (down.number < below) TRY(name_by(l, arena, &down, out));
+    }
+    return NULL;
+}
+
+struct error *store_material_name(const struct store_lineage *ctx, struct arena *arena,
+                                  struct text node, uint64_t below, struct text *out) {
+    struct kv *kv = ctx->store->kv;
+    struct kv_iter *it = NULL;
+    struct text name = {0};
+    TRY(edge_iter_new(ctx, node, false, &it));
+    struct error *err = first_name(ctx, it, arena, below, &name);
+    kv_iter_free(kv, it);
+    if (err == NULL) *out = name;
+    return err;
 }

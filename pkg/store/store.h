@@ -170,6 +170,12 @@ struct store_lineage {
 };
 struct lineage_source store_lineage_source(struct store_lineage *ctx);
 
+/* store_material_name gives what a statement that has `node` as a material calls it, in `arena`:
+ * the first in the order above that names it, of the entries below `below` and of the first few
+ * edges that lead to it; empty where none does. Errors: DATA_LOSS; RESOURCE_EXHAUSTED; kv's. */
+MUST_USE struct error *store_material_name(const struct store_lineage *ctx, struct arena *arena,
+                                           struct text node, uint64_t below, struct text *out);
+
 /* --- small records: identity (tokens), policy, decision, meta (instance facts); other families are
  * not for them. One synced write each; any thread. Errors of putting: as store_round_commit. */
 MUST_USE struct error *store_put_record(struct store *s, enum kv_family family, struct bytes key,

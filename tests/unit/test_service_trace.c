@@ -76,6 +76,51 @@ START_TEST(test_trace_up_down_as_of_and_by_kind) {
 }
 END_TEST
 
+/* What nobody attested to, but something was built from, has a name seen from there, too. */
+START_TEST(test_a_material_is_called_what_its_products_call_it) {
+    struct rig rig;
+    struct arena arena;
+    rig_fill(&rig);
+    arena_init(&arena, CALL_ARENA_MAX);
+    struct service_trace q = {
+        .digest = rig_node(&arena, 10), .direction = LINEAGE_DOWN, .depth = 1};
+    expect_trace(&rig, q, "artifact-10/0 artifact-9/1 1... ");
+    q.direction = LINEAGE_BOTH;
+    expect_trace(&rig, q, "artifact-10/0 artifact-9/1 1... ");
+    q.direction = LINEAGE_UP;
+    expect_trace(&rig, q, "artifact-10/0 0 ");
+    q.direction = LINEAGE_DOWN;
+    q.as_of = 9; /* before 9 was attested: nothing names 10 */
+    expect_trace(&rig, q, "/0 0 ");
+    arena_done(&arena);
+    rig_done(&rig);
+}
+END_TEST
+
+/* Nor does it matter that a product's own statement knows it by its digest alone. */
+START_TEST(test_an_unnamed_product_is_called_what_others_call_it) {
+    struct rig rig;
+    struct arena arena;
+    struct call c;
+    rig_init(&rig);
+    rig_open(&rig);
+    call_init(&c, &ci);
+    call_provenance(&c, 1, 2);
+    struct intoto_resource unnamed = c.req.submission.subjects[0];
+    unnamed.name = (struct text){0};
+    c.req.submission.subjects = &unnamed;
+    ok(call_run(&rig, &c));
+    call_done(&c);
+    arena_init(&arena, CALL_ARENA_MAX);
+    struct service_trace q = {.digest = rig_node(&arena, 2), .direction = LINEAGE_DOWN};
+    expect_trace(&rig, q, "artifact-2/0 /1 1 ");
+    (void)rig_attest(&rig, 0, 1);
+    expect_trace(&rig, q, "artifact-2/0 artifact-1/1 artifact-0/2 2 ");
+    arena_done(&arena);
+    rig_done(&rig);
+}
+END_TEST
+
 START_TEST(test_trace_pages_show_each_edge_once) {
     struct rig rig;
     struct arena arena;
@@ -143,6 +188,8 @@ static Suite *service_trace_suite(void) {
     TCase *tc = tcase_create("trace");
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_trace_up_down_as_of_and_by_kind);
+    tcase_add_test(tc, test_a_material_is_called_what_its_products_call_it);
+    tcase_add_test(tc, test_an_unnamed_product_is_called_what_others_call_it);
     tcase_add_test(tc, test_trace_pages_show_each_edge_once);
     tcase_add_test(tc, test_a_trace_ends_at_its_deadline);
     tcase_add_test(tc, test_pages_of_a_trace_are_of_one_tree_size);

@@ -672,6 +672,11 @@ static struct error *read_some(struct store *s, struct arena *arena, int *count)
     struct store_lineage ctx = {.store = s};
     struct lineage_source src = store_lineage_source(&ctx);
     TRY(src.edges(src.ctx, TEXT_LIT("sha256:app"), true, take, count));
+    struct text name, none;
+    TRY(store_material_name(&ctx, arena, TEXT_LIT("sha256:lib"), 2, &name));
+    ck_assert(text_equal(name, TEXT_LIT("libfoo again")));
+    TRY(store_material_name(&ctx, arena, TEXT_LIT("sha256:lib"), 1, &none)); /* not known yet */
+    ck_assert_uint_eq(none.len, 0);
     return store_scan_records(s, KV_IDENTITY, BYTES_LIT("k"), take_record, count);
 }
 
