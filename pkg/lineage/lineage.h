@@ -143,14 +143,15 @@ struct lineage_result_edge {
 struct lineage_result {
     const struct lineage_node *nodes; /* breadth first; nodes[0] is the start */
     size_t node_count;
-    const struct lineage_result_edge *edges;
+    const struct lineage_result_edge *edges; /* as they were met, and with them new nodes */
     size_t edge_count;
     bool truncated; /* a bound was met, depth too: more exists than is shown */
 };
 
 /* lineage_trace walks breadth first, each node once a direction (cycles are safe). BOTH is what the
  * start came from and what came from it, never a zigzag: two products of one base are no relatives.
- * Order is that of the source: the same edges give the same result.
+ * Order is that of the source: the same edges give the same result, and the nodes and edges of a
+ * walk that is stopped are the first of those.
  * Errors: INVALID_ARGUMENT for a query out of its bounds, RESOURCE_EXHAUSTED (arena), the source's.
  */
 MUST_USE struct error *lineage_trace(struct arena *arena, const struct lineage_source *src,

@@ -1,5 +1,5 @@
 /* The walk of lineage.h over the store's edges. It is the same for every page of one query, because
- * entries below the pinned tree size never change: a page is a slice of its nodes. */
+ * entries below the pinned tree size never change: a page is a slice of it. */
 #include "service/internal.h"
 
 #define TRACE_DEPTH_DEFAULT 5U
@@ -118,40 +118,87 @@ static struct error *name_node(struct service *s, struct arena *arena, uint64_t 
     return NULL;
 }
 
-/* --- pages: the nodes [from, from + size) of the walk, and the edges whose later end is among
- * them: each edge stands on exactly one page, with or behind both its nodes */
+/* --- pages: what the walk showed is one sequence, its edges as it met them, each behind those of
+ * its two nodes that were not there before. A page is a run of it: every node and every edge stands
+ * on one page, an edge with or behind both its nodes. A walk that time ended early gives a
+ * beginning of the same sequence, so even then a page begins where the one before it ended. */
 
-static struct error *page_nodes(struct service *s, struct arena *arena,
-                                const struct lineage_result *all, const struct page *page,
-                                struct lineage_result *out) {
-    size_t from = page->next < all->node_count ? (size_t)page->next : all->node_count;
-    if (all->node_count - from < out->node_count) out->node_count = all->node_count - from;
-    struct lineage_node *nodes = arena_alloc(arena, (out->node_count + 1) * sizeof *nodes);
-    if (nodes == NULL) return error_nomem();
-    for (size_t i = 0; i < out->node_count; i++) {
-        nodes[i] = all->nodes[from + i];
-        TRY(name_node(s, arena, page->tree_size, &nodes[i]));
-    }
-    out->nodes = nodes;
+/* Octets of a page, an eighth of what gRPC's clients take by default: there may be five edges a
+ * node, and names are other people's, whose every octet can be six in JSON. More than that is only
+ * a node that is larger alone. */
+#define TRACE_OCTETS_MAX ((size_t)512 << 10)
+#define NODE_OCTETS ((size_t)64)  /* beside its texts, in JSON, the larger form */
+#define EDGE_OCTETS ((size_t)128) /* the same */
+
+struct filling {
+    struct service *service;
+    struct arena *arena;
+    uint64_t tree_size;
+    const struct lineage_result *all;
+    size_t node, edge; /* of `all`: those before are on this page or on one before it */
+    struct lineage_node *nodes;
+    size_t nodes_max;
+    struct lineage_result page;
+    size_t octets;
+};
+
+static bool at_end(const struct filling *f) {
+    return f->node == f->all->node_count && f->edge == f->all->edge_count;
+}
+
+static bool is_node_next(const struct filling *f) {
+    if (f->edge == f->all->edge_count) return true;
+    const struct lineage_result_edge *e = &f->all->edges[f->edge];
+    return f->node <= e->from_node || f->node <= e->to_node;
+}
+
+static void step(struct filling *f) {
+    size_t *next = is_node_next(f) ? &f->node : &f->edge;
+    ++*next;
+}
+
+static bool has_room(struct filling *f, size_t octets) {
+    bool fits = f->octets == 0 || f->octets + octets <= TRACE_OCTETS_MAX;
+    if (fits) f->octets += octets;
+    return fits;
+}
+
+static struct error *put_node(struct filling *f, bool *out_put) {
+    struct lineage_node node = f->all->nodes[f->node];
+    *out_put = false;
+    if (f->page.node_count == f->nodes_max) return NULL;
+    TRY(name_node(f->service, f->arena, f->tree_size, &node));
+    if (!has_room(f, NODE_OCTETS + node.digest.len + node.name.len)) return NULL;
+    f->nodes[f->page.node_count++] = node;
+    *out_put = true;
     return NULL;
 }
 
-static bool is_on_page(const struct lineage_result_edge *e, const struct page *page, size_t nodes) {
-    size_t later = e->from_node > e->to_node ? e->from_node : e->to_node;
-    return later >= page->next && later - page->next < nodes;
+static bool put_edge(struct filling *f) {
+    const struct lineage_result_edge *e = &f->all->edges[f->edge];
+    if (!has_room(f, EDGE_OCTETS + e->from.len + e->to.len)) return false;
+    if (f->page.edge_count++ == 0) f->page.edges = e;
+    return true;
 }
 
-static struct error *page_edges(struct arena *arena, const struct lineage_result *all,
-                                const struct page *page, struct lineage_result *out) {
-    size_t count = 0;
-    for (size_t i = 0; i < all->edge_count; i++)
-        count += is_on_page(&all->edges[i], page, out->node_count);
-    struct lineage_result_edge *edges = arena_alloc(arena, (count + 1) * sizeof *edges);
-    if (edges == NULL) return error_nomem();
-    for (size_t i = 0; i < all->edge_count; i++)
-        if (is_on_page(&all->edges[i], page, out->node_count))
-            edges[out->edge_count++] = all->edges[i];
-    out->edges = edges;
+/* Fills the page that begins at page->next, and moves that; *out_more: there is another. */
+static struct error *fill_page(struct filling *f, struct page *page, bool *out_more) {
+    bool put = true;
+    f->nodes = arena_alloc(f->arena, f->nodes_max * sizeof *f->nodes);
+    if (f->nodes == NULL) return error_nomem();
+    f->page.nodes = f->nodes;
+    f->page.truncated = f->all->truncated;
+    for (uint64_t i = 0; i < page->next && !at_end(f); i++) step(f);
+    while (!at_end(f)) {
+        if (is_node_next(f))
+            TRY(put_node(f, &put));
+        else
+            put = put_edge(f);
+        if (!put) break;
+        step(f);
+        page->next++;
+    }
+    *out_more = !at_end(f);
     return NULL;
 }
 
@@ -180,13 +227,15 @@ struct error *service_trace(struct service *s, const struct principal *p, struct
         .stop_ctx = &deadline,
     };
     TRY(lineage_trace(arena, &src, &walk, &all));
-    struct service_traced traced = {.tree_size = page.tree_size};
-    traced.result.truncated = all.truncated;
-    traced.result.node_count = service_page_size(query->page_size);
-    TRY(page_nodes(s, arena, &all, &page, &traced.result));
-    TRY(page_edges(arena, &all, &page, &traced.result));
-    page.next += traced.result.node_count;
-    if (page.next < all.node_count) TRY(page_put(s, arena, &page, &traced.next_page_token));
+    struct filling f = {.service = s,
+                        .arena = arena,
+                        .tree_size = page.tree_size,
+                        .all = &all,
+                        .nodes_max = service_page_size(query->page_size)};
+    bool more = false;
+    TRY(fill_page(&f, &page, &more));
+    struct service_traced traced = {.result = f.page, .tree_size = page.tree_size};
+    if (more) TRY(page_put(s, arena, &page, &traced.next_page_token));
     struct bytes v1;
     struct sha256 root;
     TRY(tlog_checkpoint(s->options.tlog, arena, page.tree_size, &v1, &traced.checkpoint, &root));

@@ -499,6 +499,35 @@ START_TEST(test_a_walk_can_be_stopped) {
 }
 END_TEST
 
+/* Pages rely on it: with cycles and both ways, where an edge can be met from either end, too. */
+START_TEST(test_what_a_walk_that_ends_early_shows_comes_first_in_the_whole) {
+    static const struct graph_edge cyclic[] = {
+        {"a", "b", 1, 0}, {"b", "c", 2, 0}, {"c", "a", 3, 0}, {"a", "a", 4, 0}, {"d", "b", 5, 0},
+        {"a", "b", 6, 0}, {"e", "a", 7, 0}, {"c", "e", 8, 0}, {"e", "d", 9, 0}, {"c", "f", 9, 0},
+    };
+    struct graph g = {cyclic, sizeof cyclic / sizeof *cyclic, 0, false};
+    struct lineage_source src = {graph_edges, &g};
+    struct lineage_query q = query_of("a", LINEAGE_BOTH, 64);
+    struct lineage_result whole, r;
+    struct arena arena;
+    arena_init(&arena, ARENA_MAX);
+    ck_assert_ptr_null(lineage_trace(&arena, &src, &q, &whole));
+    ck_assert_uint_eq(whole.edge_count, g.count);
+    for (q.edges_max = 0; q.edges_max < 2 * g.count; q.edges_max++) {
+        ck_assert_ptr_null(lineage_trace(&arena, &src, &q, &r));
+        ck_assert_uint_le(r.edge_count, whole.edge_count);
+        for (size_t i = 0; i < r.node_count; i++)
+            ck_assert(text_equal(r.nodes[i].digest, whole.nodes[i].digest));
+        for (size_t i = 0; i < r.edge_count; i++) {
+            ck_assert_uint_eq(r.edges[i].from_node, whole.edges[i].from_node);
+            ck_assert_uint_eq(r.edges[i].to_node, whole.edges[i].to_node);
+            ck_assert_uint_eq(r.edges[i].index, whole.edges[i].index);
+        }
+    }
+    arena_done(&arena);
+}
+END_TEST
+
 /* Random graphs against the definition: the least fixed point, found by going round and round. */
 START_TEST(test_walks_agree_with_a_naive_oracle) {
     uint64_t state = 7;
@@ -640,6 +669,7 @@ static Suite *lineage_suite(void) {
     tcase_add_test(tc, test_nodes_and_edges_are_bounded);
     tcase_add_test(tc, test_super_nodes_are_bounded_in_nodes_edges_and_edges_looked_at);
     tcase_add_test(tc, test_a_walk_can_be_stopped);
+    tcase_add_test(tc, test_what_a_walk_that_ends_early_shows_comes_first_in_the_whole);
     tcase_add_test(tc, test_walks_agree_with_a_naive_oracle);
     tcase_add_test(tc, test_names_come_from_the_edges);
     tcase_add_test(tc, test_bad_queries_and_broken_sources_are_errors);
