@@ -9,6 +9,8 @@
 
 #define PAGE_DEFAULT 100
 #define PAGE_MAX 1000
+#define PAGE_OCTETS_MAX                                                                            \
+    ((size_t)1 << 20) /* of tokens: clients take 4 MiB; one is 100 KiB at most */
 
 static struct tokens *tokens_of(const struct api_call *c) { return c->api->options.tokens; }
 
@@ -141,6 +143,18 @@ static struct error *next_of(const struct api_call *c, const char *id, struct te
     return service_put_page_token(c->api->options.service, c->arena, after, out);
 }
 
+/* Makes tokens of `infos` until a page is full, in number or in what they take. */
+static size_t make_page(struct api_maker *mk, const struct token_info *infos, size_t count,
+                        Attestd__V1__Token **list) {
+    size_t shown = 0, before = mk->arena->used_bytes;
+    while (shown < count && mk->failed == NULL &&
+           mk->arena->used_bytes - before < PAGE_OCTETS_MAX) {
+        list[shown] = make_token(mk, &infos[shown]);
+        shown++;
+    }
+    return shown;
+}
+
 struct error *api_list_tokens(struct api_call *c) {
     TRY(principal_require(c->principal, SCOPE_ADMIN));
     const Attestd__V1__ListTokensRequest *q = (const Attestd__V1__ListTokensRequest *)c->request;
@@ -151,18 +165,17 @@ struct error *api_list_tokens(struct api_call *c) {
     const struct token_info *infos = NULL;
     size_t count = 0; /* one more than a page says that there is a next one */
     TRY(tokens_list(tokens_of(c), c->arena, after, page + 1, &infos, &count));
-    size_t shown = count > page ? page : count;
 
     struct text next = {0};
     struct api_maker mk = {.arena = c->arena};
     Attestd__V1__ListTokensResponse *r =
         api_make(&mk, &attestd__v1__list_tokens_response__descriptor);
-    Attestd__V1__Token **list = api_make_list(&mk, shown);
-    for (size_t i = 0; i < shown && mk.failed == NULL; i++) list[i] = make_token(&mk, &infos[i]);
+    Attestd__V1__Token **list = api_make_list(&mk, page);
+    size_t shown = make_page(&mk, infos, count > page ? page : count, list);
     TRY(api_made(&mk));
     r->tokens = list;
     r->n_tokens = shown;
-    if (count > page) TRY(next_of(c, list[shown - 1]->id, &next));
+    if (count > shown) TRY(next_of(c, list[shown - 1]->id, &next));
     r->next_page_token = api_make_text(&mk, bytes_of_text(next));
     TRY(api_made(&mk));
     c->response = &r->base;

@@ -163,6 +163,39 @@ START_TEST(test_long_names_come_in_pages) {
 }
 END_TEST
 
+/* --- tokens */
+
+/* A token with as many restrictions as there may be, of 255 octets each: 48 KiB. */
+static void create_heavy_token(unsigned number) {
+    static const char *const lists[] = {"predicateTypes", "environments", "subjects"};
+    struct buf b = begin_request();
+    buf_printf(&b, "{\"name\":\"t%u\",\"scopes\":[\"attest\",\"gate\"]", number);
+    for (size_t k = 0; k < sizeof lists / sizeof *lists; k++) {
+        buf_printf(&b, ",\"%s\":[", lists[k]);
+        for (unsigned i = 0; i < TOKEN_LIST_MAX; i++)
+            buf_printf(&b, "%s\"x:%0*u\"", i == 0 ? "" : ",", 253, i);
+        buf_put_u8(&b, ']');
+    }
+    buf_put_cstr(&b, "}");
+    buf_put_u8(&b, 0);
+    ok(buf_finish(&b, "request"));
+    (void)ask(&w, CREATE_TOKEN, (const char *)b.data);
+    begin_anew();
+}
+
+START_TEST(test_tokens_with_many_restrictions_come_in_pages) {
+    enum { TOKENS = 100 };
+    static const char *const lists[2] = {"tokens", NULL};
+    for (unsigned i = 0; i < TOKENS; i++) create_heavy_token(i);
+    for (int connect = 0; connect < 2; connect++) {
+        struct sums s = follow(connect != 0, LIST_TOKENS, "{\"pageSize\":1000", lists);
+        ck_assert_uint_eq(s.items, TOKENS + 1);
+        ck_assert_uint_gt(s.pages, 1);
+        ck_assert_uint_lt(s.heaviest, TAKEN_MAX / 2);
+    }
+}
+END_TEST
+
 static Suite *api_pages_suite(void) {
     Suite *s = suite_create("api_pages");
     TCase *tc = tcase_create("pages");
@@ -170,6 +203,7 @@ static Suite *api_pages_suite(void) {
     tcase_add_checked_fixture(tc, setup, teardown);
     tcase_add_test(tc, test_many_edges_between_few_nodes_come_in_pages);
     tcase_add_test(tc, test_long_names_come_in_pages);
+    tcase_add_test(tc, test_tokens_with_many_restrictions_come_in_pages);
     suite_add_tcase(s, tc);
     return s;
 }
