@@ -8,6 +8,15 @@
 
 #define VERIFY_ARENA_MAX ((size_t)192 << 20)
 
+/* What of SUBJECT was compared with a receipt that verifies. */
+enum compared {
+    COMPARED_NOTHING = 0, /* it does not verify */
+    COMPARED_DIGEST,      /* of a file, or as given */
+    COMPARED_ROOT,        /* of a directory, with a statement that lists no files */
+    COMPARED_FILES,       /* of a directory, name by name with its manifest */
+};
+static const char *const compared_names[] = {"", "digest", "root", "files"};
+
 struct verifying {
     struct cli *cli;
     char about[80]; /* "sha256:<hex>" */
@@ -16,8 +25,15 @@ struct verifying {
     struct trust *trust;
     struct bytes receipt;
     struct bundle_verification result;
+    bool manifest;      /* the receipt's, and it is the directory's */
     int64_t max_age_ms; /* 0: not asked */
 };
+
+static enum compared compared(const struct verifying *v) {
+    if (v->result.verdict != BUNDLE_VERIFIED) return COMPARED_NOTHING;
+    if (v->model == NULL) return COMPARED_DIGEST;
+    return v->manifest ? COMPARED_FILES : COMPARED_ROOT;
+}
 
 static void put_subjects(struct json_writer *w, const struct intoto_statement *st) {
     json_array_begin(w);
@@ -64,6 +80,7 @@ static struct error *print_json(struct verifying *v) {
     put_text(&w, "signer", bytes_of_text(r->statement.submitter_principal));
     put_text(&w, "loggedAt",
              bytes_of_cstr(good ? cli_time(&v->cli->arena, r->integrated_s * 1000) : ""));
+    put_text(&w, "compared", bytes_of_cstr(compared_names[compared(v)]));
     json_object_end(&w);
     TRY(buf_finish(&b, "answer"));
     cli_json(v->cli, buf_bytes(&b));
@@ -87,6 +104,12 @@ static void print_for_people(struct verifying *v) {
     cli_field(cli, "logged", bytes_of_cstr(cli_time(&cli->arena, r->integrated_s * 1000)));
     cli_field(cli, "says", bytes_of_text(r->statement.predicate_type));
     cli_field(cli, "about", bytes_of_cstr(v->about));
+    if (compared(v) == COMPARED_FILES)
+        cli_field(cli, "compared", BYTES_LIT("every file's name and digest"));
+    if (compared(v) == COMPARED_ROOT)
+        cli_field(cli, "compared",
+                  BYTES_LIT("the root alone, which does not bind the names of the files; a receipt "
+                            "over `attest model manifest` does"));
     cli_field(cli, "submitted", bytes_of_text(r->statement.submitter_principal));
     if (r->statement.builder_id.len > 0)
         cli_field(cli, "builder", bytes_of_text(r->statement.builder_id));
@@ -146,6 +169,7 @@ static struct error *check_manifest(struct verifying *v, struct arena *arena) {
     bool readable = err == NULL;
     error_ignore(err, "a manifest that cannot be read is a refusal");
     if (readable) TRY(model_compare(arena, &signed_model, v->model, &same, &why));
+    v->manifest = same;
     if (same) return NULL;
     v->result = (struct bundle_verification){.verdict = BUNDLE_REFUSED};
     (void)snprintf(v->result.reason, sizeof v->result.reason,

@@ -101,7 +101,9 @@ const struct command commands[] = {
      .summary = "Verify a receipt, without a network",
      .about =
          "Checks the signature, the log's timestamp, the proof, the signed checkpoint and that\n"
-         "the statement is about SUBJECT. Exit code 1: it does not verify.",
+         "the statement is about SUBJECT. Of a directory every file's name and digest is compared\n"
+         "where the statement is its manifest, else the root alone, which does not bind names; it\n"
+         "says which. Exit code 1: it does not verify.",
      .options = {OPT("receipt", "FILE", "the receipt; - is standard input"),
                  OPT("trust", "FILE",
                      "trust file, with FILE.keys.json beside it (default: what\n"
