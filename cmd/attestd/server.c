@@ -115,7 +115,7 @@ static struct error *load_policies(struct server *s) {
     struct policy_set *set = NULL;
     arena_init(&arena, POLICIES_ARENA_MAX);
     if (!own) dir = instance_policies(s->instance);
-    struct error *err = policies_read_dir(&arena, dir, !own, &files);
+    struct error *err = policies_read_dir(&arena, dir, POLICIES_OBEYED, !own, &files);
     if (err == NULL)
         err = policy_set_load(files.policies, files.policy_count, &set);
     else /* a link, one that others may write, a file too large: as bad as what it says */

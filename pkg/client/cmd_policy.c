@@ -157,7 +157,7 @@ struct error *run_policy_test(struct cli *cli, int *out_exit) {
     buf_init(json, (size_t)64 << 20);
     struct testing t = {.cli = cli, .dir = cli->args.words[0], .json = json_writer_of(json)};
     CLEANUP(policy_set_freep) struct policy_set *whole = NULL;
-    TRY(policies_read_dir(&cli->arena, t.dir, false, &t.files));
+    TRY(policies_read_dir(&cli->arena, t.dir, POLICIES_TRIED, false, &t.files));
     cli->advice = "Correct the file; `attest policy lint` says more.";
     TRY(policy_set_load(t.files.policies, t.files.policy_count, &whole)); /* names once in all */
     json_object_begin(&t.json);
@@ -223,7 +223,7 @@ struct error *run_policy_lint(struct cli *cli, int *out_exit) {
     const struct text *findings = NULL;
     size_t count = 0, policies = 0;
     char refused[1024] = "";
-    TRY(policies_read_dir(&cli->arena, dir, false, &files));
+    TRY(policies_read_dir(&cli->arena, dir, POLICIES_TRIED, false, &files));
     struct error *err = lint_files(cli, &files, &findings, &count, &policies);
     if (err != NULL && error_code(err) != ERROR_INVALID_ARGUMENT) return err;
     if (err != NULL) error_text(err, refused, sizeof refused);

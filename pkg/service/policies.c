@@ -24,16 +24,29 @@ static struct error *refuse(const char *dir, const char *name, const char *why) 
     return error_new(ERROR_FAILED_PRECONDITION, "policies: %s/%s: %s", dir, name, why);
 }
 
-static struct error *check_mode(const char *dir, const char *name, int fd, mode_t type,
+struct folder {
+    const char *path;
+    int fd;
+    enum policies_reader reader;
+};
+
+/* An owner may write whatever the mode says: chmod is theirs. */
+static bool owned_by_others(const struct folder *f, const struct stat *st) {
+    return f->reader == POLICIES_OBEYED && st->st_uid != 0 && st->st_uid != geteuid();
+}
+
+static struct error *check_mode(const struct folder *f, const char *name, int fd, mode_t type,
                                 off_t *out_size) {
     struct stat st;
-    if (fstat(fd, &st) != 0) return refuse(dir, name, strerror(errno));
+    if (fstat(fd, &st) != 0) return refuse(f->path, name, strerror(errno));
     if ((st.st_mode & S_IFMT) != type)
-        return refuse(dir, name, type == S_IFREG ? "not a regular file" : "not a directory");
+        return refuse(f->path, name, type == S_IFREG ? "not a regular file" : "not a directory");
+    if (owned_by_others(f, &st))
+        return refuse(f->path, name, "owned by another user; chown it to root or the server's");
     /* One's own group is not "others": a checkout under umask 002 is group-writable. */
     bool by_group = (st.st_mode & S_IWGRP) != 0 && st.st_gid != getegid();
     if (by_group || (st.st_mode & S_IWOTH) != 0)
-        return refuse(dir, name, "writable by others; chmod go-w");
+        return refuse(f->path, name, "writable by others; chmod go-w");
     *out_size = st.st_size;
     return NULL;
 }
@@ -55,13 +68,14 @@ static struct error *read_all(struct arena *arena, int fd, size_t max, struct by
     return NULL;
 }
 
-static struct error *read_at(struct arena *arena, int dirfd, const char *dir, const char *name,
+static struct error *read_at(struct arena *arena, const struct folder *f, const char *name,
                              size_t max, struct bytes *out) {
-    CLEANUP(close_fdp) int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    CLEANUP(close_fdp) int fd = openat(f->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    const char *dir = f->path;
     off_t size = 0;
     if (fd < 0 && errno == ELOOP) return refuse(dir, name, "is a link; put the file itself there");
     if (fd < 0) return refuse(dir, name, strerror(errno));
-    TRY(check_mode(dir, name, fd, S_IFREG, &size));
+    TRY(check_mode(f, name, fd, S_IFREG, &size));
     if (size < 0 || (uint64_t)size > max)
         return error_new(ERROR_RESOURCE_EXHAUSTED, "policies: %s/%s: larger than %zu octets", dir,
                          name, max);
@@ -105,7 +119,7 @@ static struct error *list_names(struct arena *arena, DIR *d, const char *dir, st
     return NULL;
 }
 
-static struct error *read_listed(struct arena *arena, int dirfd, const char *dir,
+static struct error *read_listed(struct arena *arena, const struct folder *f,
                                  const struct listing *names, struct policies_dir *out) {
     struct policy_file *policies = arena_alloc(arena, (names->count + 1) * sizeof *policies);
     struct policy_file *tests = arena_alloc(arena, (names->count + 1) * sizeof *tests);
@@ -113,7 +127,7 @@ static struct error *read_listed(struct arena *arena, int dirfd, const char *dir
     if (policies == NULL || tests == NULL) return error_nomem();
     for (size_t i = 0; i < names->count; i++) {
         struct policy_file file = names->files[i];
-        TRY(read_at(arena, dirfd, dir, file.name.data, POLICY_FILE_MAX, &file.octets));
+        TRY(read_at(arena, f, file.name.data, POLICY_FILE_MAX, &file.octets));
         if (ends_with(file.name.data, ".test.yaml"))
             tests[dirs.test_count++] = file;
         else
@@ -125,8 +139,8 @@ static struct error *read_listed(struct arena *arena, int dirfd, const char *dir
 
 static void listing_freep(struct listing **l) { alloc_free(*l); }
 
-struct error *policies_read_dir(struct arena *arena, const char *dir, bool may_be_missing,
-                                struct policies_dir *out) {
+struct error *policies_read_dir(struct arena *arena, const char *dir, enum policies_reader reader,
+                                bool may_be_missing, struct policies_dir *out) {
     off_t size = 0;
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && may_be_missing) {
@@ -140,11 +154,12 @@ struct error *policies_read_dir(struct arena *arena, const char *dir, bool may_b
         (void)close(fd);
         return error_nomem();
     }
-    TRY(check_mode(dir, "", fd, S_IFDIR, &size));
+    const struct folder f = {.path = dir, .fd = fd, .reader = reader};
+    TRY(check_mode(&f, "", fd, S_IFDIR, &size));
     CLEANUP(listing_freep) struct listing *names = alloc_zero(1, sizeof *names);
     if (names == NULL) return error_nomem();
     TRY(list_names(arena, d, dir, names));
-    return read_listed(arena, fd, dir, names, out);
+    return read_listed(arena, &f, names, out);
 }
 
 struct error *policies_read_file(struct arena *arena, const char *dir, struct text name, size_t max,
@@ -155,5 +170,6 @@ struct error *policies_read_file(struct arena *arena, const char *dir, struct te
         return error_new(ERROR_INVALID_ARGUMENT, "policies: a file name must not hold \"/\"");
     CLEANUP(close_fdp) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) return refuse(dir, "", strerror(errno));
-    return read_at(arena, fd, dir, (const char *)copy.data, max, out);
+    const struct folder f = {.path = dir, .fd = fd, .reader = POLICIES_TRIED};
+    return read_at(arena, &f, (const char *)copy.data, max, out);
 }

@@ -17,15 +17,22 @@ struct policies_dir {
     size_t test_count;
 };
 
+enum policies_reader {
+    POLICIES_TRIED =
+        0, /* tested or linted: owners say nothing, for who tests need not be who serves */
+    POLICIES_OBEYED, /* served: folder and files must be root's or this process's user's */
+};
+
 /* policies_read_dir reads the *.yaml files of `dir` once: regular files, links refused, neither the
  * folder nor a file writable by others or a foreign group; other names are passed over. A folder
  * that does not exist reads as empty where `may_be_missing`. Errors: FAILED_PRECONDITION with the
  * name and what to do; RESOURCE_EXHAUSTED over the bounds. */
-MUST_USE struct error *policies_read_dir(struct arena *arena, const char *dir, bool may_be_missing,
+MUST_USE struct error *policies_read_dir(struct arena *arena, const char *dir,
+                                         enum policies_reader reader, bool may_be_missing,
                                          struct policies_dir *out);
 
-/* policies_read_file reads one file of `dir` (a case's statement) under the same rules, at most
- * `max` octets. `name` has no "/". */
+/* policies_read_file reads one file of `dir` (a case's statement) under the rules for
+ * POLICIES_TRIED, at most `max` octets. `name` has no "/". */
 MUST_USE struct error *policies_read_file(struct arena *arena, const char *dir, struct text name,
                                           size_t max, struct bytes *out);
 

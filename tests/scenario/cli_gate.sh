@@ -4,7 +4,8 @@
 . tests/scenario/lib
 cd "$work/cwd"
 expect 0 "$attestd" init --data "$work/data" --origin attestd.example
-start_server "$work/data" --listen 127.0.0.1:0 --policies "$root/policies"
+cp -r "$root/policies" "$work/policies" # whoever owns the checkout
+start_server "$work/data" --listen 127.0.0.1:0 --policies "$work/policies"
 for token in ci-shop:attest scanner:attest deploy-shop:gate train-ranker:attest eval-1:attest; do
     expect 0 "$attest" token create "${token%:*}" --scope "${token#*:}" --out "${token%:*}.token"
 done

@@ -58,6 +58,12 @@ for wrong in 'echo junk: 1 >p.yaml' 'ln -s /etc/hostname p.yaml' ': >p.yaml; chm
     expect 2 "$attestd" serve --data "$d" --anchor "$work/p.anchor" --policies "$work/policies" --listen 127.0.0.1:0
     said err "p.yaml"
 done
+if [ "$(id -u)" -eq 0 ]; then # only root can give a file away
+    cp "$root/policies/builders.yaml" "$work/policies/p.yaml"
+    chown 12345 "$work/policies/p.yaml"
+    expect 2 "$attestd" serve --data "$d" --anchor "$work/p.anchor" --policies "$work/policies" --listen 127.0.0.1:0
+    said err "owned by another user"
+fi
 expect 2 "$attestd" serve --data "$d" --anchor "$work/p.anchor" --policies "$work/none" --listen 127.0.0.1:0
 
 # stopped: fsck, tokens

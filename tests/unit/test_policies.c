@@ -52,7 +52,7 @@ START_TEST(test_reads_yaml_files_in_order_of_name) {
     put("a.test.yaml", "cases", 0600);
     put("notes.txt", "other", 0600);
     put(".h.yaml", "hidden", 0600);
-    ck_assert_ptr_null(policies_read_dir(&arena, made, false, &out));
+    ck_assert_ptr_null(policies_read_dir(&arena, made, POLICIES_OBEYED, false, &out));
     ck_assert_uint_eq(out.policy_count, 2);
     ck_assert(text_equal(out.policies[0].name, TEXT_LIT("a.yaml")));
     ck_assert(bytes_equal(out.policies[1].octets, BYTES_LIT("two")));
@@ -65,7 +65,8 @@ END_TEST
 static void expect_refusal(const char *says) {
     char text[512];
     struct policies_dir out;
-    CLEANUP(error_freep) struct error *err = policies_read_dir(&arena, made, false, &out);
+    CLEANUP(error_freep)
+    struct error *err = policies_read_dir(&arena, made, POLICIES_OBEYED, false, &out);
     ck_assert_msg(err != NULL, "accepted what should say: %s", says);
     error_text(err, text, sizeof text);
     ck_assert_msg(strstr(text, says) != NULL, "%s", text);
@@ -82,10 +83,30 @@ START_TEST(test_a_group_may_write_if_it_is_ours) {
     char path[256];
     put("a.yaml", "x", 0664);
     path_of("a.yaml", path);
-    ck_assert_ptr_null(policies_read_dir(&arena, made, false, &out));
+    ck_assert_ptr_null(policies_read_dir(&arena, made, POLICIES_OBEYED, false, &out));
     if (geteuid() != 0) return; /* only root can give a file away */
     ck_assert_int_eq(chown(path, (uid_t)-1, 12345), 0);
     expect_refusal("writable by others");
+}
+END_TEST
+
+/* Whoever owns a file may write it, whatever its mode. */
+START_TEST(test_serves_only_what_is_owned_by_root_or_itself) {
+    struct policies_dir out;
+    char path[256];
+    if (geteuid() != 0) return; /* only root can give a file away */
+    put("a.yaml", "x", 0644);
+    path_of("a.yaml", path);
+    ck_assert_int_eq(chown(path, 12345, (gid_t)-1), 0);
+    expect_refusal("owned by another user");
+    ck_assert_ptr_null(policies_read_dir(&arena, made, POLICIES_TRIED, false, &out));
+    ck_assert_int_eq(chown(path, 0, (gid_t)-1), 0);
+    ck_assert_int_eq(chown(made, 12345, (gid_t)-1), 0);
+    expect_refusal("owned by another user");
+    ck_assert_ptr_null(policies_read_dir(&arena, made, POLICIES_TRIED, false, &out));
+    ck_assert_int_eq(seteuid(12345), 0); /* its own folder, and root's file in it */
+    ck_assert_ptr_null(policies_read_dir(&arena, made, POLICIES_OBEYED, false, &out));
+    ck_assert_int_eq(seteuid(0), 0);
 }
 END_TEST
 
@@ -131,10 +152,12 @@ END_TEST
 
 START_TEST(test_a_missing_folder_is_empty_only_where_that_is_allowed) {
     struct policies_dir out;
-    ck_assert_ptr_null(policies_read_dir(&arena, "/nonexistent/policies", true, &out));
+    ck_assert_ptr_null(
+        policies_read_dir(&arena, "/nonexistent/policies", POLICIES_OBEYED, true, &out));
     ck_assert_uint_eq(out.policy_count, 0);
     CLEANUP(error_freep)
-    struct error *err = policies_read_dir(&arena, "/nonexistent/policies", false, &out);
+    struct error *err =
+        policies_read_dir(&arena, "/nonexistent/policies", POLICIES_OBEYED, false, &out);
     ck_assert_ptr_nonnull(err);
 }
 END_TEST
@@ -155,6 +178,7 @@ int main(void) {
     tcase_add_test(tc, test_reads_yaml_files_in_order_of_name);
     tcase_add_test(tc, test_refuses_a_file_that_others_can_write);
     tcase_add_test(tc, test_a_group_may_write_if_it_is_ours);
+    tcase_add_test(tc, test_serves_only_what_is_owned_by_root_or_itself);
     tcase_add_test(tc, test_refuses_a_folder_that_others_can_write);
     tcase_add_test(tc, test_refuses_a_link);
     tcase_add_test(tc, test_refuses_what_is_no_file);
