@@ -261,13 +261,19 @@ static const char *time_fault(const struct intoto_time *t) {
     return ok ? NULL : "outside the years 1 to 9999";
 }
 
+/* SPEC slsa-v1.2 build-provenance: buildType is a TypeURI and required. */
+static const char *build_type_fault(struct text type) {
+    if (type.len == 0) return "missing";
+    const char *fault = text_fault(type);
+    return fault == NULL && !is_uri(type) ? "not a URI" : fault;
+}
+
 static struct error *check_provenance(const struct intoto_provenance *p,
                                       const struct json_limits *limits) {
-    if (p->build_type.len == 0) return refuse_field("provenance.build_type", "missing");
     const struct {
         const char *field, *fault;
     } faults[] = {
-        {"provenance.build_type", text_fault(p->build_type)},
+        {"provenance.build_type", build_type_fault(p->build_type)},
         {"provenance.external_parameters", object_fault(p->external_parameters, limits, false)},
         {"provenance.internal_parameters", object_fault(p->internal_parameters, limits, true)},
         {"provenance.invocation_id", text_fault(p->invocation_id)},

@@ -102,8 +102,9 @@ struct intoto_server_fields {
 /* intoto_check checks what the caller sent: at least one and at most INTOTO_SUBJECTS_MAX subjects
  * (one alone for a model signature: its verifier takes no other), each with a sha256 of 64
  * lower-case hex digits; well-formed digests everywhere; predicate present and an object;
- * predicate_type a URI and not reserved; build_type set; trees within `limits` and of numbers that
- * can be read back; no `attestd_` key in annotations or internal parameters, at any depth.
+ * predicate_type and build_type URIs, and the first not reserved; trees within `limits` and of
+ * numbers that can be read back; no `attestd_` key in annotations or internal parameters, at any
+ * depth.
  * `octets` is parsed here, once, into `arena` under `limits`, and `sub->tree` set to it.
  * Errors: INVALID_ARGUMENT with the field path and reason INVALID_FIELD or
  * PREDICATE_TYPE_RESERVED; RESOURCE_EXHAUSTED if the arena is full. */

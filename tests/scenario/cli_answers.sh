@@ -69,17 +69,17 @@ echo deb >'lib_1.2+dfsg-1~b_amd64.deb'
 expect 0 "$attest" attest 'lib_1.2+dfsg-1~b_amd64.deb' --name registry.example/lib:1 \
     --predicate-type https://p.example/v2 --predicate p.json
 said out "receipt     lib_1.2+dfsg-1~b_amd64.deb.sigstore.json"
-for line in 'provenance a.bin' 'provenance a.bin --build-type x --param novalue' \
-    'provenance a.bin --build-type x --material nowhere' 'provenance a.bin --build-type x --started never' \
-    'provenance none --build-type x' 'provenance sha1:00 --build-type x' 'attest a.bin --predicate p.json' \
+for line in 'provenance a.bin' 'provenance a.bin --build-type x' 'provenance a.bin --build-type b:x --param novalue' \
+    'provenance a.bin --build-type b:x --material nowhere' 'provenance a.bin --build-type b:x --started never' \
+    'provenance none --build-type b:x' 'provenance sha1:00 --build-type b:x' 'attest a.bin --predicate p.json' \
     'attest a.bin --predicate-type https://slsa.dev/provenance/v1 --predicate p.json' \
     'attest a.bin --predicate-type https://p.example/v1 --predicate none.json' \
-    'provenance a.bin b.bin --name n --build-type x' \
+    'provenance a.bin b.bin --name n --build-type b:x' \
     'attest a.bin --predicate-type https://p.example/v1 --predicate p.json --json --out -'; do
     # shellcheck disable=SC2086
     expect 2 "$attest" $line
 done
-expect 2 "$attest" provenance a.bin --build-type x --param k=1 --param k=2
+expect 2 "$attest" provenance a.bin --build-type b:x --param k=1 --param k=2
 said err "See \`attest provenance --help\`"
 
 # verify: offline, strictly; exit 1 is "no", 2 is "could not tell"

@@ -451,6 +451,15 @@ START_TEST(test_other_fields) {
     struct intoto_submission sub = full_provenance(&arena);
     sub.provenance.build_type = T("");
     expect_field(sub, "provenance.build_type");
+    /* SPEC slsa-v1.2 build-provenance: a TypeURI */
+    static const char *const no_uris[] = {"make", "make v1", "1https://ci.example/make",
+                                          "https://ci.example/a b", "https://ci.example/\u00e4"};
+    for (size_t i = 0; i < sizeof no_uris / sizeof *no_uris; i++) {
+        sub.provenance.build_type = text_of_cstr(no_uris[i]);
+        expect_field(sub, "provenance.build_type");
+    }
+    sub.provenance.build_type = T("tag:ci.example,2026:make");
+    expect_accepted(sub, "any URI");
     sub = full_provenance(&arena);
     sub.provenance.external_parameters = tree_of(&arena, "[]");
     expect_field(sub, "provenance.external_parameters");

@@ -591,7 +591,7 @@ START_TEST(test_survives_a_full_arena_at_every_point) {
             .subjects = &r[0],
             .subject_count = 1,
             .kind = INTOTO_PREDICATE_PROVENANCE,
-            .provenance = {.build_type = T("t"),
+            .provenance = {.build_type = T("b:t"),
                            .resolved_dependencies = &r[1],
                            .resolved_dependency_count = 1},
         };
