@@ -177,11 +177,11 @@ static int ignore_extension(nghttp2_session *session, void **payload, const nght
 /* The answer went out before the request's body had come. RFC 9113 8.1 allows a reset with NO_ERROR
  * then, and a gRPC client, which has its status, needs it: grpc-go abandons the rest of the body
  * without a word, and the stream would count against its limit until the body's clock runs out. To
- * other clients (curl) a reset is an error even behind a whole response: their body is drained. */
+ * other clients (curl) a reset is an error even behind a whole response: their body is drained. So
+ * is that of what a gRPC client may not have sent, whatever it called itself: an HTTP error (415)
+ * must not be lost in a reset. */
 static void let_go(nghttp2_session *session, const struct http_exchange *x, int32_t id) {
-    if (x->request_ended) return;
-    if (!bytes_start_with(http_request_field(x, "content-type"), BYTES_LIT("application/grpc")))
-        return;
+    if (x->request_ended || !x->grpc) return;
     /* Without memory for the frame the body's clock ends the stream. */
     (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
 }
@@ -243,6 +243,8 @@ static void h2_respond(struct http_exchange *x, int status, const struct http_fi
     nv[n++] = h2_nv(BYTES_LIT(":status"), (struct bytes){(const uint8_t *)digits, 3}, false);
     for (size_t i = 0; i < field_count; i++) {
         nv[n++] = h2_nv(fields[i].name, fields[i].value, fields[i].once);
+        x->grpc |= bytes_equal(fields[i].name, BYTES_LIT("content-type")) &&
+                   bytes_start_with(fields[i].value, BYTES_LIT("application/grpc"));
     }
     nv[n++] = h2_nv(BYTES_LIT("date"), bytes_of_cstr(port_date(x->port)), false);
     nghttp2_data_provider body = {.source = {.ptr = x}, .read_callback = read_body};

@@ -97,6 +97,7 @@ struct http_exchange {
     bool aborted, trusted, paused, overrun;
     bool request_ended, responded, ended;
     bool head_method;   /* HEAD: no body is sent */
+    bool grpc;          /* HTTP/2: the response is gRPC's */
     bool sent;          /* the end of the response was handed to the connection */
     bool deferred;      /* HTTP/2: nghttp2 waits for more body */
     bool want_writable; /* on_writable is owed once less waits */

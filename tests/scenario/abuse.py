@@ -49,9 +49,9 @@ def literal(name, value, index=False):
     return (b"\x40" if index else b"\x00") + text(name) + text(value)
 
 
-def head(path, *more, token=b"Bearer good"):
+def head(path, *more, token=b"Bearer good", kind=b"application/grpc"):
     fields = [(b":method", b"POST"), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", path)]
-    fields += [(b"content-type", b"application/grpc"), (b"te", b"trailers")]
+    fields += [(b"content-type", kind), (b"te", b"trailers")]
     fields += [(b"authorization", token)] if token else []
     return b"".join(literal(n, v) for n, v in fields + list(more))
 
@@ -271,6 +271,25 @@ def refused_bodies(port):
     return "no response"
 
 
+def early_answers(port):
+    """Answers that come before the body. A gRPC client is let go at once, and needs it; to others a reset is an
+    error even behind a whole response: a content type that is none of ours gets its 415 and no reset."""
+    peer = Peer(port)
+    peer.send(frame(HEADERS, END_HEADERS, 1, head(b"/echo.v1.Echo/Unary", token=b"Bearer bad")))
+    peer.send(frame(HEADERS, END_HEADERS, 3, head(b"/echo.v1.Echo/Unary", kind=b"application/grpc+json")))
+    peer.send(frame(DATA, 0, 3, b"b" * 6000))
+    seen = [(k, s, p) for k, f, s, p in peer.frames(1) if k == RST or (k == HEADERS and f & END_STREAM)]
+    mine = [p for k, s, p in seen if s == 3 and k == HEADERS]
+    if len(mine) != 1 or b"415" not in mine[0]:
+        return "no 415"
+    if [(k, s) for k, s, _ in seen if k == RST] != [(RST, 1)]:
+        return "reset: streams %s, not 1 alone" % [s for k, s, _ in seen if k == RST]
+    peer.send(frame(DATA, END_STREAM, 3, b"b" * 6000))
+    peer.send(frame(HEADERS, END_HEADERS, 5, head(b"/echo.v1.Echo/Unary")) + frame(DATA, END_STREAM, 5, message(b"hello")))
+    served = any(k == DATA and s == 5 for k, _, s, _ in peer.frames(2))
+    return None if served else "the connection was ended"
+
+
 def slow_heads(port):
     """100 connections of each kind that begin and go no further."""
     socks = [socket.create_connection((HOST, port)) for _ in range(100)]
@@ -352,6 +371,7 @@ ATTACKS = [
     ("windows of one", tiny_windows),
     ("strangers' bodies", strangers_bodies),
     ("refused bodies", refused_bodies),
+    ("early answers", early_answers),
     ("slow heads", slow_heads),
     ("split heads", split_head),
     ("HTTP/1.1 garbage", http1_garbage),
