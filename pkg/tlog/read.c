@@ -4,16 +4,13 @@
 #include "note/note.h"
 #include "tlog/internal.h"
 
-/* size_or_head gives `size`, or that of the head for 0. */
-static struct error *size_or_head(struct tlog *t, uint64_t size, struct tlog_head *out_head,
-                                  uint64_t *out) {
+/* check_size refuses a size that the log has not reached. */
+static struct error *check_size(struct tlog *t, uint64_t size, struct tlog_head *out_head) {
     *out_head = tlog_head(t);
-    if (size > out_head->size)
-        return error_reason_new(REASON_TREE_SIZE_IN_FUTURE,
-                                "the log has %" PRIu64 " entries, not yet %" PRIu64, out_head->size,
-                                size);
-    *out = size == 0 ? out_head->size : size;
-    return NULL;
+    if (size <= out_head->size) return NULL;
+    return error_reason_new(REASON_TREE_SIZE_IN_FUTURE,
+                            "the log has %" PRIu64 " entries, not yet %" PRIu64, out_head->size,
+                            size);
 }
 
 /* --- checkpoints */
@@ -65,7 +62,7 @@ struct error *tlog_checkpoint(struct tlog *t, struct arena *arena, uint64_t size
     struct bytes stored_v1 = {0};
     struct bytes stored_c2sp = {0};
     bool found = false;
-    TRY(size_or_head(t, size, &head, &size));
+    TRY(check_size(t, size, &head));
     TRY(store_get_checkpoint(t->store, arena, size, &found, &stored_v1, &stored_c2sp));
     if (found) {
         TRY(root_of_note(arena, stored_c2sp, size, root));
@@ -91,7 +88,7 @@ struct error *tlog_inclusion(struct tlog *t, uint64_t index, uint64_t size,
                              struct merkle_proof *out) {
     struct tlog_head head;
     struct tree_reader r;
-    TRY(size_or_head(t, size, &head, &size));
+    TRY(check_size(t, size, &head));
     tree_reader_init(&r, &t->tree);
     struct merkle_source src = tree_source(&r);
     struct error *err = merkle_prove_inclusion(&src, index, size, out);
@@ -103,7 +100,7 @@ struct error *tlog_consistency(struct tlog *t, uint64_t old_size, uint64_t new_s
                                struct merkle_proof *out) {
     struct tlog_head head;
     struct tree_reader r;
-    TRY(size_or_head(t, new_size, &head, &new_size));
+    TRY(check_size(t, new_size, &head));
     tree_reader_init(&r, &t->tree);
     struct merkle_source src = tree_source(&r);
     struct error *err = merkle_prove_consistency(&src, old_size, new_size, out);

@@ -97,10 +97,12 @@ struct tlog_head {
 };
 struct tlog_head tlog_head(struct tlog *t);
 
-/* tlog_checkpoint copies the two notes of `size` (0: current) into `arena`. Sizes between rounds
- * have none until asked: one is signed then from the stored tree (any past size is a prefix of
- * the head). Errors: OUT_OF_RANGE TREE_SIZE_IN_FUTURE; FAILED_PRECONDITION while read-only and
- * none is stored. */
+/* Sizes are exact, 0 is the empty tree: whoever wants the current one asks tlog_head once, and then
+ * for that size, however far the log has grown meanwhile.
+ *
+ * tlog_checkpoint copies the two notes of `size` into `arena`. Sizes between rounds have none until
+ * asked: one is signed then from the stored tree (any past size is a prefix of the head). Errors:
+ * OUT_OF_RANGE TREE_SIZE_IN_FUTURE; FAILED_PRECONDITION while read-only and none is stored. */
 MUST_USE struct error *tlog_checkpoint(struct tlog *t, struct arena *arena, uint64_t size,
                                        struct bytes *v1, struct bytes *c2sp, struct sha256 *root);
 MUST_USE struct error *tlog_inclusion(struct tlog *t, uint64_t index, uint64_t size,

@@ -140,7 +140,7 @@ static void write_files(struct made *m, uint64_t size) {
     struct sha256 root;
     arena_init(&arena, (size_t)1 << 20);
     buf_init(&vkey, 1024);
-    must(tlog_checkpoint(m->log, &arena, 0, &v1, &c2sp, &root), "checkpoint");
+    must(tlog_checkpoint(m->log, &arena, tlog_head(m->log).size, &v1, &c2sp, &root), "checkpoint");
     write_below(m->out, BYTES_LIT("checkpoint"), c2sp);
     note_put_vkey(&vkey, ORIGIN, signer_public(m->signer, SIGNER_LOG_C2SP));
     write_below(m->out, BYTES_LIT("log.vkey"), buf_bytes(&vkey));

@@ -509,7 +509,7 @@ START_TEST(test_sizes_between_rounds_and_beyond) {
     arena_init(&arena, 1 << 20);
     rig_open(&rig);
     rig_log_many(&rig, 0, 20);
-    for (uint64_t n = 1; n <= 20; n++) {
+    for (uint64_t n = 0; n <= 20; n++) { /* 0: who saw the log empty is not shown more */
         ok(tlog_checkpoint(rig.log, &arena, n, &v1, &c2sp, &root));
         check_note(v1, RIG_ORIGIN " - 42", signer_public(rig.signer, SIGNER_LOG_V1), n, &root);
         check_note(c2sp, RIG_ORIGIN, signer_public(rig.signer, SIGNER_LOG_C2SP), n, &root);
@@ -519,6 +519,7 @@ START_TEST(test_sizes_between_rounds_and_beyond) {
           REASON_TREE_SIZE_IN_FUTURE);
     fails(tlog_inclusion(rig.log, 0, 21, &proof), ERROR_OUT_OF_RANGE, REASON_TREE_SIZE_IN_FUTURE);
     fails(tlog_inclusion(rig.log, 20, 20, &proof), ERROR_OUT_OF_RANGE, REASON_NONE);
+    fails(tlog_inclusion(rig.log, 0, 0, &proof), ERROR_OUT_OF_RANGE, REASON_NONE);
     fails(tlog_consistency(rig.log, 1, 21, &proof), ERROR_OUT_OF_RANGE, REASON_TREE_SIZE_IN_FUTURE);
     fails(tlog_consistency(rig.log, 0, 20, &proof), ERROR_OUT_OF_RANGE, REASON_NONE);
     arena_done(&arena);

@@ -161,7 +161,7 @@ START_TEST(test_a_rolled_back_database_is_read_only) {
         rig_open(&rig);
         is_read_only(&rig, "entries 10 to 19 are missing");
         ck_assert_uint_eq(tlog_head(rig.log).size, 10); /* what is there is served */
-        ok(tlog_checkpoint(rig.log, &arena, 0, &v1, &c2sp, &root));
+        ok(tlog_checkpoint(rig.log, &arena, 10, &v1, &c2sp, &root));
         check_note(c2sp, RIG_ORIGIN, signer_public(rig.signer, SIGNER_LOG_C2SP), 10, &root);
         rig_close_log(&rig);
         struct fsck_lines lines;
