@@ -59,7 +59,7 @@ struct health_watch {
     struct api *api;
     struct rpc_call *rpc;
     struct bytes service;
-    const struct principal *principal; /* NULL on an open server */
+    const struct principal *principal; /* NULL: a stranger */
     struct net_timer timer;
     serving_status sent;
 };

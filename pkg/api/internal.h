@@ -63,7 +63,7 @@ struct api_call {
     struct rpc_call *rpc;
     const struct api_method *method;
     struct arena *arena;
-    const struct principal *principal; /* NULL on an open method */
+    const struct principal *principal; /* NULL: a stranger, on an open method */
     const ProtobufCMessage *request;
     size_t message_octets; /* of the request, as it came */
     const ProtobufCMessage *response;
@@ -92,6 +92,10 @@ struct error *api_authenticate(void *ctx, struct rpc_call *rpc, const struct rpc
 /* api_bearer answers who bears the authorization field `header`, and that it has `scope`. */
 MUST_USE struct error *api_bearer(const struct api *a, struct bytes header, unsigned scope,
                                   const struct principal **out);
+
+/* api_recognise answers who bears `header` where anybody may come: NULL for a stranger, also one
+ * with a token that is not valid. Who is known does not count against the limits for strangers. */
+const struct principal *api_recognise(const struct api *a, struct bytes header);
 
 /* --- make.c: building responses in an arena. Failure is sticky: api_made asks once, at the end. */
 struct api_maker {

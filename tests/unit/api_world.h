@@ -33,6 +33,7 @@ struct world {
     const struct principal *principal;
     unsigned open; /* set before world_open */
     uint64_t disk_reserve;
+    size_t total_response_max; /* of the service's port; 0: the default */
     bool ready;
 };
 
@@ -68,7 +69,9 @@ static inline void world_serve(struct world *w) {
     api_rpc_options(w->api, &options);
     ok(rpc_server_new(&options, &w->rpc));
     size_t n = api_routes(w->api, rpc_server_handler(w->rpc), routes);
-    ok(http_server_new(&http_limits_default, routes, n, &w->http));
+    struct http_limits limits = http_limits_default;
+    if (w->total_response_max > 0) limits.total_response_max = w->total_response_max;
+    ok(http_server_new(&limits, routes, n, &w->http));
     n = api_ops_routes(w->api, routes);
     ok(http_server_new(&http_limits_default, routes, n, &w->ops_http));
     w->server_tls = tls_server_good();

@@ -19,6 +19,11 @@ static void setup_read_only(void) {
     w = (struct world){.open = API_OPEN_ALL, .ready = true, .disk_reserve = UINT64_MAX / 2};
     world_open(&w);
 }
+/* Strangers' part of the total is too small for an answer; the whole is not. */
+static void setup_crowded(void) {
+    w = (struct world){.open = API_OPEN_ALL, .ready = true, .total_response_max = 1200};
+    world_open(&w);
+}
 static void teardown(void) { world_close(&w); }
 
 #define WATCH "/attestd.v1.Attestations/Watch"
@@ -543,6 +548,33 @@ START_TEST(test_what_is_closed_asks_for_a_token_that_may_read) {
 }
 END_TEST
 
+/* A health check of 20,000 octets is more than a stranger may send, and no more than a caller may.
+ */
+START_TEST(test_a_known_caller_is_no_stranger_where_anybody_may_come) {
+    static char json[20100];
+    struct token_text none, revoked;
+    (void)world_token(&w, "none", SCOPE_ATTEST, &none); /* no scope is asked for there */
+    const struct principal *gone = world_token(&w, "gone", SCOPES_ALL, &revoked);
+    ok(tokens_revoke(w.tokens, TEXT_LIT("test"), gone->token_id));
+    (void)snprintf(json, sizeof json, "{\"service\":\"%020000d\"}", 0);
+    const char *const strangers[] = {NULL, "x", revoked.text};
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(call(&w, strangers[i], CHECK, json, NULL).code, ERROR_RESOURCE_EXHAUSTED);
+        ck_assert_int_eq(call(&w, strangers[i], CHECK, "{}", NULL).code, 0);
+    }
+    ck_assert_int_eq(call(&w, none.text, CHECK, json, NULL).code, ERROR_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(test_a_known_reader_is_no_stranger) {
+    struct fetched f;
+    fetch(&w, w.port, "/signing-keys.json", w.token.text, &f);
+    ck_assert_int_eq(f.status, 200);
+    ck_assert_uint_gt(f.body.len, w.total_response_max / 4);
+    buf_done(&f.body);
+}
+END_TEST
+
 /* --- ops */
 
 START_TEST(test_the_ops_port_tells_how_it_is) {
@@ -598,6 +630,7 @@ static Suite *streams_suite(void) {
     tcase_add_test(tc, test_reflection_answers_each_message_in_turn);
     tcase_add_test(tc, test_the_checkpoint_and_tiles_are_anyones);
     tcase_add_test(tc, test_trust_files_are_those_of_the_rpc);
+    tcase_add_test(tc, test_a_known_caller_is_no_stranger_where_anybody_may_come);
     tcase_add_test(tc, test_the_ops_port_tells_how_it_is);
     suite_add_tcase(s, tc);
     TCase *closed = tcase_create("closed");
@@ -610,6 +643,11 @@ static Suite *streams_suite(void) {
     tcase_set_timeout(read_only, 120);
     tcase_add_test(read_only, test_health_while_read_only);
     suite_add_tcase(s, read_only);
+    TCase *crowded = tcase_create("crowded");
+    tcase_add_checked_fixture(crowded, setup_crowded, teardown);
+    tcase_set_timeout(crowded, 120);
+    tcase_add_test(crowded, test_a_known_reader_is_no_stranger);
+    suite_add_tcase(s, crowded);
     return s;
 }
 
