@@ -52,7 +52,8 @@
     X(SIZE, message_max, "limits.message", "4MiB", 65536, 67108864, RESTART,                       \
       "One message. Stops: memory by size.")                                                       \
     X(SIZE, memory_max, "limits.memory", "512MiB", 67108864, 68719476736, RESTART,                 \
-      "Decoded messages and answers of all calls together. Stops: memory by number.")              \
+      "Decoded messages and answers of all calls together; of strangers' a quarter, beside it. "   \
+      "Stops: memory by number.")                                                                  \
     X(SIZE, predicate_max, "limits.predicate", "2MiB", 4096, 33554432, RESTART,                    \
       "One predicate document. Stops: a log that grows without bound.")                            \
     X(COUNT, json_depth_max, "limits.json_depth", "64", 8, 256, RESTART,                           \

@@ -41,13 +41,20 @@ struct rpc_call *call_new(struct rpc_server *s, struct http_exchange *x) {
     call->deadline.fn = on_deadline;
     call->deadline_us = UINT64_MAX;
     call->began_us = clock_mono_us(&clock_system);
-    arena_init_within(&call->arena, s->options.arena_max, &s->memory);
+    arena_init_within(&call->arena, s->options.arena_max, &s->stranger_memory);
     rpc_frames_init(&call->frames, s->options.message_max);
     buf_init(&call->body, s->options.message_max);
     atomic_init(&call->holders, 1);
     name_call(call);
     http_set_user(x, call);
     return call;
+}
+
+void call_trust(struct rpc_call *call) {
+    struct rpc_server *s = call->server;
+    ASSERT(call->arena.blocks == NULL);
+    arena_init_within(&call->arena, s->options.arena_max, &s->memory);
+    http_trust_body(call->x);
 }
 
 void call_start_deadline(struct rpc_call *call, uint64_t timeout_us) {

@@ -21,7 +21,8 @@ struct rpc_server {
     struct http_handler handler;
     uint32_t process_id; /* random: request ids of two runs differ */
     atomic_uint_fast64_t next_id;
-    struct arena_budget memory; /* of all calls */
+    struct arena_budget memory;          /* of all calls of known callers */
+    struct arena_budget stranger_memory; /* of all others */
 };
 
 struct rpc_post {
@@ -60,6 +61,8 @@ struct rpc_call {
 
 /* call.c */
 MUST_USE struct rpc_call *call_new(struct rpc_server *s, struct http_exchange *x);
+/* call_trust lifts the limits for strangers, before anything was kept: the caller is known. */
+void call_trust(struct rpc_call *call);
 /* call_hold keeps the call's memory (not its arena) until call_drop, which says whether the call
  * has not been finished. Only the loop's thread may ask. */
 void call_hold(struct rpc_call *call);

@@ -49,7 +49,7 @@ static struct error *begin(struct rpc_call *call) {
                          BYTES_ARG(http_request(call->x)->path));
     }
     if (o->authenticate != NULL) TRY(o->authenticate(o->ctx, call, call->method));
-    if (call->user != NULL) http_trust_body(call->x);
+    if (call->user != NULL) call_trust(call);
     return NULL;
 }
 

@@ -43,7 +43,8 @@ struct rpc_options {
     size_t message_max;           /* 4 MiB */
     size_t arena_max;             /* per call; 16 MiB */
     size_t memory_max;            /* of the arenas of all calls together: one may be small and there
-                                     are many; 512 MiB */
+                                     are many; 512 MiB. Strangers' (no user was set) count apart, up
+                                     to a quarter of it: they take no room from known callers */
     uint32_t deadline_default_ms; /* unary; 30,000 */
 };
 

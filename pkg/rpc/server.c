@@ -6,6 +6,8 @@
 #include "base/entropy.h"
 #include "rpc/internal.h"
 
+#define STRANGERS_PART 4 /* rpc.h: memory_max */
+
 static int compare_methods(const void *a, const void *b) {
     const struct rpc_method *const *x = a;
     const struct rpc_method *const *y = b;
@@ -124,6 +126,7 @@ struct error *rpc_server_new(const struct rpc_options *options, struct rpc_serve
     memcpy(&s->process_id, id, sizeof id);
     atomic_init(&s->next_id, 1);
     s->memory.max_bytes = options->memory_max;
+    s->stranger_memory.max_bytes = options->memory_max / STRANGERS_PART;
     s->handler = (struct http_handler){.ctx = s,
                                        .on_request = on_request,
                                        .on_body = on_body,

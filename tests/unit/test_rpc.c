@@ -322,9 +322,10 @@ START_TEST(test_a_reset_tells_the_handler_which_still_finishes) {
 }
 END_TEST
 
-static struct rpc_call *keep_one(struct rpc_world *w, struct raw *r) {
+static struct rpc_call *keep_one(struct rpc_world *w, struct raw *r, bool known) {
     service.kept = NULL;
     *r = raw_grpc(w, "/t.T/Keep", BYTES_LIT(MSG_ABC));
+    if (known) raw_add(r, "authorization", "Bearer good");
     (void)raw_start(r);
     while (service.kept == NULL) run_for(w, 5);
     return service.kept;
@@ -336,8 +337,8 @@ START_TEST(test_the_memory_of_all_calls_together_has_a_bound) {
     struct rpc_world w = {0};
     struct raw r[2];
     rpc_world_open(&w);
-    struct rpc_call *first = keep_one(&w, &r[0]);
-    struct rpc_call *second = keep_one(&w, &r[1]);
+    struct rpc_call *first = keep_one(&w, &r[0], true);
+    struct rpc_call *second = keep_one(&w, &r[1], true);
     ck_assert_ptr_nonnull(arena_alloc(rpc_call_arena(first), much));
     ck_assert_ptr_null(arena_alloc(rpc_call_arena(second), much));
     rpc_call_finish(first, NULL);
@@ -345,6 +346,29 @@ START_TEST(test_the_memory_of_all_calls_together_has_a_bound) {
     rpc_call_finish(second, NULL);
     while (!r[0].done || !r[1].done) net_loop_run(w.loop);
     for (int i = 0; i < 2; i++) buf_done(&r[i].data);
+    rpc_world_close(&w);
+}
+END_TEST
+
+/* Of 20 MiB a quarter, and that beside the 20. */
+START_TEST(test_strangers_take_no_memory_from_known_callers) {
+    const size_t quarter = (size_t)5 << 20;
+    struct rpc_world w = {0};
+    struct raw r[3];
+    rpc_world_open(&w);
+    struct rpc_call *first = keep_one(&w, &r[0], false);
+    struct rpc_call *second = keep_one(&w, &r[1], false);
+    struct rpc_call *known = keep_one(&w, &r[2], true);
+    ck_assert_ptr_null(arena_alloc(rpc_call_arena(first), quarter));
+    ck_assert_ptr_nonnull(arena_alloc(rpc_call_arena(first), quarter - 100));
+    ck_assert_ptr_null(arena_alloc(rpc_call_arena(second), 1));
+    ck_assert_ptr_nonnull(arena_alloc(rpc_call_arena(known), 3 * quarter));
+    rpc_call_finish(first, NULL);
+    ck_assert_ptr_nonnull(arena_alloc(rpc_call_arena(second), 1));
+    rpc_call_finish(second, NULL);
+    rpc_call_finish(known, NULL);
+    while (!r[0].done || !r[1].done || !r[2].done) net_loop_run(w.loop);
+    for (int i = 0; i < 3; i++) buf_done(&r[i].data);
     rpc_world_close(&w);
 }
 END_TEST
@@ -588,6 +612,7 @@ static Suite *rpc_suite(void) {
     tcase_add_test(tc, test_a_unary_call_that_names_no_deadline_gets_the_servers);
     tcase_add_test(tc, test_a_reset_tells_the_handler_which_still_finishes);
     tcase_add_test(tc, test_the_memory_of_all_calls_together_has_a_bound);
+    tcase_add_test(tc, test_strangers_take_no_memory_from_known_callers);
     tcase_add_test(tc, test_streams_keep_to_the_readers_pace);
     tcase_add_test(tc, test_request_streams_are_handed_on_message_by_message);
     tcase_add_test(tc, test_answers_that_pile_up_hold_back_the_requests);
