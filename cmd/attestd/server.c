@@ -346,6 +346,7 @@ static struct error *make_face(struct server *s) {
     TRY(rpc_server_new(&rpc, &s->rpc));
     limits.header_list_max = (size_t)s->config.header_list_max;
     limits.streams_max = (uint32_t)s->config.streams_max;
+    limits.strangers_max = (uint32_t)s->config.strangers_max;
     size_t count = api_routes(s->api, rpc_server_handler(s->rpc), routes);
     TRY(http_server_new(&limits, routes, count, &s->http));
     count = api_ops_routes(s->api, routes);

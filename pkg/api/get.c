@@ -73,15 +73,13 @@ static struct error *may_read(const struct api *a, const struct http_exchange *x
     return api_bearer(a, http_request_field(x, "authorization"), SCOPE_READ, &p);
 }
 
-/* on_head waits for the request's end. */
+/* on_head waits for the request's end. Who is known does not count as a stranger meanwhile. */
 static void on_head(void *ctx, struct http_exchange *x) {
-    (void)ctx;
-    (void)x;
-}
-
-/* on_reader does so too, and lifts the limits for strangers from who is known. */
-static void on_reader(void *ctx, struct http_exchange *x) {
-    if (api_recognise(ctx, http_request_field(x, "authorization")) != NULL) http_trust_body(x);
+    if (api_recognise(ctx, http_request_field(x, "authorization")) != NULL) {
+        http_trust_body(x);
+    } else if (http_crowded(x)) {
+        http_reply(x, 503, "text/plain; charset=utf-8", BYTES_LIT("too many requests\n"));
+    }
 }
 
 static void release(void *ctx, struct http_exchange *x) {
@@ -239,7 +237,6 @@ void api_get_init(struct api *a) {
     a->trust = api_get_handler(a, on_trust);
     a->tile = api_get_handler(a, on_tile);
     a->tile.on_aborted = on_tile_aborted;
-    a->checkpoint.on_request = a->trust.on_request = a->tile.on_request = on_reader;
     a->other = api_get_handler(a, on_other);
 }
 

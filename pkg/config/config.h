@@ -64,6 +64,9 @@
       "Streams a connection. Stops: amplification by one client.")                                 \
     X(COUNT, connections_max, "limits.connections", "1024", 1, 65536, RESTART,                     \
       "Open connections. Stops: descriptor exhaustion.")                                           \
+    X(COUNT, strangers_max, "limits.strangers", "2048", 16, 1000000, RESTART,                      \
+      "Requests without credentials under way, over all connections. Stops: memory by streams "    \
+      "that stay.")                                                                                \
     X(SIZE, header_list_max, "limits.header_list", "16KiB", 4096, 262144, RESTART,                 \
       "Header list of a request. Stops: header bombs.")                                            \
     X(COUNT, idempotency_key_max, "limits.idempotency_key", "128", 16, 1024, RESTART,              \

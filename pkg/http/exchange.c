@@ -21,6 +21,8 @@ struct http_exchange *exchange_new(struct http_conn *c) {
     x->handler = &http_nobody;
     x->attached = true;
     x->released = true; /* until a handler has it */
+    x->stranger = true;
+    (void)atomic_fetch_add(&x->port->server->strangers, 1);
     x->body_ms = x->send_ms = net_loop_now_ms(c->port->loop);
     x->next = c->exchanges;
     if (x->next != NULL) x->next->prev = x;
@@ -47,6 +49,22 @@ static void unlink_exchange(struct http_exchange *x) {
     if (c->exchange_count == 0 && c->net != NULL) net_conn_busy(c->net, false);
 }
 
+static void no_stranger(struct http_exchange *x) {
+    if (!x->stranger) return;
+    x->stranger = false;
+    (void)atomic_fetch_sub(&x->port->server->strangers, 1);
+}
+
+/* forget_head frees what is kept of a request that nobody looks at any more: its stream may stay on
+ * until its body has come or its response has left. Trailers that have not left lie there too. */
+static void forget_head(struct http_exchange *x) {
+    if (!x->released || x->trailer_count > 0) return;
+    arena_done(&x->arena);
+    x->fields = NULL;
+    x->request = (struct http_request){.http2 = x->request.http2};
+    no_stranger(x);
+}
+
 /* What waits is counted for the exchange's connection and for the server. */
 static void count_waiting(struct http_exchange *x, size_t more, size_t less) {
     struct http_server *s = x->port->server;
@@ -68,6 +86,7 @@ static void free_if_done(struct http_exchange *x) {
     if (x->attached || !x->released) return;
     struct http_port *p = x->port;
     count_waiting(x, 0, exchange_waiting(x));
+    no_stranger(x);
     unlink_exchange(x);
     arena_done(&x->arena);
     buf_done(&x->out);
@@ -212,6 +231,7 @@ void exchange_answer(struct http_exchange *x, int status) {
     };
     if (status == 405) fields[1].value = allowed_methods(x);
     http_respond(x, status, fields, status == 405 ? 2 : 1);
+    forget_head(x);
     http_write(x, bytes_of_cstr(reason_phrase(status)));
     http_end(x, NULL, 0);
 }
@@ -310,6 +330,12 @@ void http_trust_body(struct http_exchange *x) {
     (void)atomic_fetch_sub(&s->stranger_body_held, x->body_held);
     (void)atomic_fetch_sub(&s->stranger_response_held, exchange_waiting(x));
     x->trusted = true;
+    no_stranger(x);
+}
+
+bool http_crowded(const struct http_exchange *x) {
+    const struct http_server *s = x->port->server;
+    return x->stranger && atomic_load(&s->strangers) > s->limits.strangers_max;
 }
 
 /* --- the response */
@@ -479,6 +505,7 @@ void http_release(struct http_exchange *x) {
     http_body_held(x, 0);
     if (!x->ended) http_reset(x);
     x->released = true;
+    forget_head(x);
     free_if_done(x);
 }
 

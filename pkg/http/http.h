@@ -80,6 +80,9 @@ struct http_limits {
                                    they were reset: rapid reset (CVE-2023-44487) */
     uint32_t stream_window;     /* octets a stream may have in flight */
     uint32_t connection_window; /* octets a connection may have in flight */
+    uint32_t strangers_max;     /* requests of strangers under way, over all connections of the
+                                   server; http_crowded: many streams that stay, each with its head
+                                   and whatever a handler keeps for it */
     size_t stranger_body_max;   /* octets held before http_trust_body: unauthenticated bodies */
     uint32_t stranger_body_ms;  /* and how long they may take */
     size_t connection_body_max; /* octets of bodies held for a connection: many large bodies */
@@ -152,6 +155,10 @@ bool http_aborted(const struct http_exchange *x);
 /* http_trust_body lifts the limits for strangers, of the response too: the caller is known. */
 void http_trust_body(struct http_exchange *x);
 
+/* http_crowded says that there are more strangers than strangers_max, the caller of `x` among them:
+ * a handler that would keep `x` refuses it. */
+bool http_crowded(const struct http_exchange *x);
+
 /* http_body_held tells that the handler holds only `len` octets of body still, which makes room in
  * the limits and restarts the body's clock. After release it holds none. */
 void http_body_held(struct http_exchange *x, size_t len);
@@ -185,7 +192,8 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, s
  */
 void http_reset(struct http_exchange *x);
 
-/* http_release ends the handler's use of `x`; a response that has not ended is reset. */
+/* http_release ends the handler's use of `x`; a response that has not ended is reset. What was
+ * viewed of the request is gone. */
 void http_release(struct http_exchange *x);
 
 #endif

@@ -22,6 +22,7 @@ struct http_server {
     atomic_size_t body_held;                                  /* octets, over all ports */
     atomic_size_t response_held;                              /* the same of responses that wait */
     atomic_size_t stranger_body_held, stranger_response_held; /* of them, of untrusted exchanges */
+    atomic_uint strangers; /* exchanges that keep a head and are not trusted */
     atomic_uint ports;
 };
 
@@ -95,6 +96,7 @@ struct http_exchange {
     bool attached; /* the protocol still has it */
     bool released; /* the handler has not */
     bool aborted, trusted, paused, overrun;
+    bool stranger; /* counts among the server's */
     bool request_ended, responded, ended;
     bool head_method;   /* HEAD: no body is sent */
     bool grpc;          /* HTTP/2: the response is gRPC's */

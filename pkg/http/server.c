@@ -9,6 +9,7 @@ const struct http_limits http_limits_default = {
     .streams_max = 100,
     .stream_window = 256 * 1024,
     .connection_window = 1024 * 1024,
+    .strangers_max = 2048,
     .stranger_body_max = (size_t)16 * 1024,
     .stranger_body_ms = 5000,
     .connection_body_max = (size_t)16 << 20,

@@ -49,7 +49,12 @@ static struct error *begin(struct rpc_call *call) {
                          BYTES_ARG(http_request(call->x)->path));
     }
     if (o->authenticate != NULL) TRY(o->authenticate(o->ctx, call, call->method));
-    if (call->user != NULL) call_trust(call);
+    if (call->user != NULL) {
+        call_trust(call);
+    } else if (http_crowded(call->x)) {
+        return error_new(ERROR_RESOURCE_EXHAUSTED,
+                         "too many requests without credentials are under way: come again later");
+    }
     return NULL;
 }
 

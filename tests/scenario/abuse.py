@@ -257,6 +257,29 @@ def strangers_bodies(port):
     return check_memory(peers)
 
 
+def strangers_streams(port):
+    """Requests from nobody that stay, each with as large a head as it may have: on 150 connections, 100 streams
+    each. Every other is answered at once for its content type, but its body never ends."""
+    peers = []
+    refused = 0
+    for _ in range(150):
+        peer = Peer(port)
+        more = literal(b"x-head", b"h" * 3600, index=True) + b"\xbe" * 3
+        for i in range(100):
+            kind = b"text/plain" if i % 2 else b"application/grpc"
+            octets = head(b"/echo.v1.Echo/Slow", token=None, kind=kind) + more
+            more = b"\xbe" * 4  # the field that the first one named
+            peer.send(frame(HEADERS, END_HEADERS, 2 * i + 1, octets))
+            peer.send(frame(DATA, 0 if i % 2 else END_STREAM, 2 * i + 1, message(b"60000")))
+        peers.append(peer)
+    wrong = check_memory([])
+    for k, f, s, _ in peers[-1].frames(1):
+        refused += k == HEADERS and f & END_STREAM and s % 4 == 1
+    for peer in peers:
+        peer.close()
+    return wrong or (None if refused == 50 else "%d of 50 were refused" % refused)
+
+
 def refused_bodies(port):
     """A bad token and a large body: a response comes, not a bare reset."""
     peer = Peer(port)
@@ -370,6 +393,7 @@ ATTACKS = [
     ("windows of zero", no_window),
     ("windows of one", tiny_windows),
     ("strangers' bodies", strangers_bodies),
+    ("strangers' streams", strangers_streams),
     ("refused bodies", refused_bodies),
     ("early answers", early_answers),
     ("slow heads", slow_heads),

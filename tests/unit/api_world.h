@@ -34,6 +34,7 @@ struct world {
     unsigned open; /* set before world_open */
     uint64_t disk_reserve;
     size_t total_response_max; /* of the service's port; 0: the default */
+    bool no_strangers;         /* one is too many */
     bool ready;
 };
 
@@ -71,6 +72,7 @@ static inline void world_serve(struct world *w) {
     size_t n = api_routes(w->api, rpc_server_handler(w->rpc), routes);
     struct http_limits limits = http_limits_default;
     if (w->total_response_max > 0) limits.total_response_max = w->total_response_max;
+    if (w->no_strangers) limits.strangers_max = 0;
     ok(http_server_new(&limits, routes, n, &w->http));
     n = api_ops_routes(w->api, routes);
     ok(http_server_new(&http_limits_default, routes, n, &w->ops_http));

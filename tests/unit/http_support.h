@@ -51,8 +51,12 @@ static inline void done(struct http_exchange *x) {
 
 static inline void on_request(void *ctx, struct http_exchange *x) {
     (void)ctx;
-    (void)request_new(x);
     if (bytes_equal(http_request_field(x, "authorization"), BYTES_LIT("good"))) http_trust_body(x);
+    if (http_crowded(x)) {
+        http_reply(x, 503, "text/plain", BYTES_LIT("too many\n"));
+    } else {
+        (void)request_new(x);
+    }
 }
 
 static inline void on_body(void *ctx, struct http_exchange *x, struct bytes chunk) {

@@ -24,6 +24,10 @@ static void setup_crowded(void) {
     w = (struct world){.open = API_OPEN_ALL, .ready = true, .total_response_max = 1200};
     world_open(&w);
 }
+static void setup_full(void) {
+    w = (struct world){.open = API_OPEN_ALL, .ready = true, .no_strangers = true};
+    world_open(&w);
+}
 static void teardown(void) { world_close(&w); }
 
 #define WATCH "/attestd.v1.Attestations/Watch"
@@ -575,6 +579,26 @@ START_TEST(test_a_known_reader_is_no_stranger) {
 }
 END_TEST
 
+START_TEST(test_one_stranger_too_many_is_refused_and_a_known_caller_is_not) {
+    static const char *const rpcs[] = {CHECK, "/attestd.v1.Log/GetCheckpoint"};
+    static const char *const paths[] = {"/checkpoint", "/trusted_root.json", "/tile/0/000.p/1"};
+    submit(1, "https://t.test/v1");
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(call(&w, NULL, rpcs[i], "{}", NULL).code, ERROR_RESOURCE_EXHAUSTED);
+        ck_assert_int_eq(call(&w, w.token.text, rpcs[i], "{}", NULL).code, 0);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        struct fetched f;
+        fetch(&w, w.port, paths[i], NULL, &f);
+        ck_assert_int_eq(f.status, 503);
+        buf_done(&f.body);
+        fetch(&w, w.port, paths[i], w.token.text, &f);
+        ck_assert_int_eq(f.status, 200);
+        buf_done(&f.body);
+    }
+}
+END_TEST
+
 /* --- ops */
 
 START_TEST(test_the_ops_port_tells_how_it_is) {
@@ -648,6 +672,11 @@ static Suite *streams_suite(void) {
     tcase_set_timeout(crowded, 120);
     tcase_add_test(crowded, test_a_known_reader_is_no_stranger);
     suite_add_tcase(s, crowded);
+    TCase *full = tcase_create("full");
+    tcase_add_checked_fixture(full, setup_full, teardown);
+    tcase_set_timeout(full, 120);
+    tcase_add_test(full, test_one_stranger_too_many_is_refused_and_a_known_caller_is_not);
+    suite_add_tcase(s, full);
     return s;
 }
 

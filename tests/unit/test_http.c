@@ -176,6 +176,48 @@ START_TEST(test_h2_strangers_leave_room_for_known_callers) {
 }
 END_TEST
 
+static int status_of(struct world *w, const char *path, bool known) {
+    size_t left = 1;
+    struct call c = {.w = w, .left = &left};
+    (void)start_call(&c, "POST", path, BYTES_LIT("abc"), known);
+    net_loop_run(w->loop);
+    buf_done(&c.body);
+    return c.status;
+}
+
+/* Two strangers' requests are under way, which is all that may be. What is answered at once is no
+ * more of them, although its stream stays until its body has come. */
+START_TEST(test_h2_strangers_under_way_are_bounded) {
+    limits.strangers_max = 2;
+    struct world w = {0};
+    open_world(&w, true);
+    open_client(&w);
+    size_t left = 2;
+    struct call calls[2];
+    struct http_exchange *kept[2];
+    for (size_t i = 0; i < 2; i++) {
+        calls[i] = (struct call){.w = &w, .left = &left};
+        ck_assert_int_eq(status_of(&w, "/echo", false), 200);
+        (void)start_call(&calls[i], "POST", "/keep", BYTES_LIT("abc"), false);
+        while (app.kept_count == i) run_for(&w, 5);
+        kept[i] = app.kept;
+    }
+    ck_assert_int_eq(status_of(&w, "/echo", false), 503);
+    ck_assert_int_eq(status_of(&w, "/refuse", false), 401);
+    ck_assert_int_eq(status_of(&w, "/none", false), 404);
+    ck_assert_int_eq(status_of(&w, "/echo", true), 200);
+    http_trust_body(kept[0]);
+    ck_assert_int_eq(status_of(&w, "/echo", false), 200);
+    for (size_t i = 0; i < 2; i++) http_reply(kept[i], 200, "text/plain", BYTES_LIT("at last"));
+    net_loop_run(w.loop);
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(calls[i].status, 200);
+        buf_done(&calls[i].body);
+    }
+    close_world(&w);
+}
+END_TEST
+
 /* SPEC rfc9113 6.5.2 */
 START_TEST(test_h2_a_large_head_is_refused) {
     struct world w = {0};
@@ -450,6 +492,7 @@ static Suite *http_suite(void) {
     tcase_add_test(tc, test_h2_bodies_of_all_connections_are_bounded);
     tcase_add_test(tc, test_h2_responses_over_the_limits_are_reset);
     tcase_add_test(tc, test_h2_strangers_leave_room_for_known_callers);
+    tcase_add_test(tc, test_h2_strangers_under_way_are_bounded);
     tcase_add_test(tc, test_h2_a_large_head_is_refused);
     tcase_add_test(tc, test_h2_a_head_many_times_too_large_ends_the_connection);
     tcase_add_test(tc, test_h2_a_cancelled_call_is_told_and_its_work_still_counts);
