@@ -208,7 +208,7 @@ START_TEST(test_a_repeat_joins_what_was_built_two_rounds_before) {
 }
 END_TEST
 
-START_TEST(test_a_round_is_committed_while_the_one_before_is_anchored) {
+START_TEST(test_rounds_are_committed_while_the_one_before_is_anchored) {
     gate_arm(&rig, "anchor_inner");
     rig_open(&rig);
     gate_shut();
@@ -220,15 +220,14 @@ START_TEST(test_a_round_is_committed_while_the_one_before_is_anchored) {
         ok(sub_try(subs[i]));
         gate_await_built(i + 1);
     }
-    struct store_head *stored = alloc_zero(1, sizeof *stored);
-    while (stored->frontier.size < 2) ok(store_get_head(rig.store, NULL, stored));
-    alloc_free(stored);
+    while (metric_get(METRIC_ANCHOR_LAG) < 3) (void)usleep(100); /* all are in the store */
     (void)pthread_mutex_lock(&rig.lock);
     ck_assert_uint_eq(rig.waiting, 3); /* nobody is told before the anchors hold it */
     (void)pthread_mutex_unlock(&rig.lock);
     ck_assert_uint_eq(tlog_head(rig.log).size, 0);
     gate_open();
     rig_wait(&rig);
+    ck_assert_uint_eq(metric_get(METRIC_ANCHOR_LAG), 0);
     for (uint64_t i = 0; i < 3; i++) { /* in their order */
         ck_assert_uint_eq(subs[i]->s.index, i);
         ck_assert_uint_eq(subs[i]->s.tree_size, i + 1);
@@ -647,6 +646,43 @@ START_TEST(test_draining_answers_all_and_takes_no_more) {
 }
 END_TEST
 
+static _Atomic bool let_go;
+
+/* Opens the gate a while after the log has begun to drain. */
+static void *open_when_draining(void *arg) {
+    struct error *err = NULL;
+    (void)arg;
+    while (err == NULL) err = tlog_require_serving(rig.log);
+    fails(err, ERROR_UNAVAILABLE, REASON_SHUTTING_DOWN);
+    (void)usleep(20000);
+    atomic_store(&let_go, true);
+    gate_open();
+    return NULL;
+}
+
+START_TEST(test_draining_waits_for_whichever_round_is_on_its_way) {
+    gate_arm(&rig, "anchor_inner");
+    rig_open_store(&rig);
+    for (uint64_t turn = 0; turn < 3; turn++) {
+        pthread_t opener;
+        rig_open_log(&rig);
+        for (uint64_t n = 0; n < turn; n++) sub_free(rig_log(&rig, 10 * turn + n));
+        struct sub *sub = sub_new(&rig, 10 * turn + 9);
+        atomic_store(&let_go, false);
+        gate_shut();
+        ok(sub_try(sub));
+        gate_await();
+        ck_assert_int_eq(pthread_create(&opener, NULL, open_when_draining, NULL), 0);
+        tlog_drain(rig.log);
+        ck_assert(atomic_load(&let_go) && sub->is_done);
+        ck_assert_int_eq(pthread_join(opener, NULL), 0);
+        ok(MOVE(sub->err));
+        sub_free(sub);
+        rig_close_log(&rig);
+    }
+}
+END_TEST
+
 /* --- waking: every signal of this program comes through here; a broadcast does as much */
 
 static _Thread_local bool watch_signals;
@@ -731,7 +767,7 @@ static Suite *tlog_suite(void) {
     tcase_add_test(tc, test_repeats_in_flight_join);
     tcase_add_test(tc, test_a_repeat_joins_what_is_built_and_not_yet_written);
     tcase_add_test(tc, test_a_repeat_joins_what_was_built_two_rounds_before);
-    tcase_add_test(tc, test_a_round_is_committed_while_the_one_before_is_anchored);
+    tcase_add_test(tc, test_rounds_are_committed_while_the_one_before_is_anchored);
     tcase_add_test(tc, test_a_key_with_other_content_is_refused);
     tcase_add_test(tc, test_a_default_key_expires_and_a_given_one_does_not);
     tcase_add_test(tc, test_an_expired_key_counts_from_the_newest_entry);
@@ -747,6 +783,7 @@ static Suite *tlog_suite(void) {
     tcase_add_test(tc, test_watchers_are_told_until_they_leave);
     tcase_add_test(tc, test_unwatching_waits_for_the_call_that_runs);
     tcase_add_test(tc, test_draining_answers_all_and_takes_no_more);
+    tcase_add_test(tc, test_draining_waits_for_whichever_round_is_on_its_way);
     tcase_add_test(tc, test_who_submits_has_left_the_log_when_it_can_answer);
     tcase_add_test(tc, test_threads_that_submit_and_read_at_once);
     suite_add_tcase(s, tc);

@@ -1,5 +1,6 @@
 /* What happens when a write, memory or the machine fails under a log that runs. */
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <sys/syscall.h>
 
@@ -35,6 +36,18 @@ int fdatasync(int fd) {
         }
     }
     return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* --- threads: so is its pthread_create */
+
+static int threads_left = -1; /* that can be started before one fails; below 0: all can */
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *arg),
+                   void *arg) {
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+    if (threads_left >= 0 && threads_left-- == 0) return EAGAIN;
+    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    return real(thread, attr, fn, arg);
 }
 
 static void setup(void) { rig_init(&rig, false); }
@@ -186,22 +199,24 @@ START_TEST(test_a_failing_round_takes_those_built_on_it_with_it) {
 }
 END_TEST
 
-START_TEST(test_a_failing_anchor_takes_the_round_committed_behind_it) {
+START_TEST(test_a_failing_anchor_takes_the_rounds_committed_behind_it) {
     gate_arm(&rig, "anchor_inner");
     rig_open(&rig);
     rig_log_many(&rig, 0, 2);
-    struct sub *subs[2] = {sub_new(&rig, 10), sub_new(&rig, 11)};
+    struct sub *subs[3] = {sub_new(&rig, 10), sub_new(&rig, 11), sub_new(&rig, 12)};
     gate_shut();
     ok(sub_try(subs[0]));
     gate_await();
-    ok(sub_try(subs[1]));
     struct store_head *stored = alloc_zero(1, sizeof *stored);
-    while (stored->frontier.size < 4) ok(store_get_head(rig.store, NULL, stored));
+    for (uint64_t i = 1; i < 3; i++) { /* each in a round of its own */
+        ok(sub_try(subs[i]));
+        while (stored->frontier.size < 3 + i) ok(store_get_head(rig.store, NULL, stored));
+    }
     alloc_free(stored);
-    ck_assert_int_eq(rename(rig.path_outer, rig.path_inner), 0); /* both are replaced now */
+    atomic_store(&failing, OUTER); /* this one alone: the next would succeed if it were tried */
     gate_open();
     rig_wait(&rig);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         fails(MOVE(subs[i]->err), ERROR_UNAVAILABLE, REASON_ROUND_FAILED);
         ck_assert_uint_eq(subs[i]->s.set.len, 0);
         sub_free(subs[i]);
@@ -209,11 +224,11 @@ START_TEST(test_a_failing_anchor_takes_the_round_committed_behind_it) {
     ck_assert_uint_eq(tlog_head(rig.log).size, 2);
     check_failed_for_good();
     rig_close_log(&rig);
-    rig_open_log(&rig); /* both are stored, and are anchored now: who retries finds them */
+    rig_open_log(&rig); /* all are stored, and are anchored now: who retries finds them */
     ck_assert_int_eq(tlog_state(rig.log), TLOG_SERVING);
-    ck_assert_uint_eq(tlog_head(rig.log).size, 4);
+    ck_assert_uint_eq(tlog_head(rig.log).size, 5);
     rig_close_log(&rig);
-    rig_fsck_is_clean(&rig, 4);
+    rig_fsck_is_clean(&rig, 5);
 }
 END_TEST
 
@@ -369,6 +384,20 @@ START_TEST(test_options_out_of_range_are_refused) {
 }
 END_TEST
 
+START_TEST(test_opening_ends_what_it_started_when_a_thread_cannot_be) {
+    rig_open_store(&rig);
+    for (int n = 0; n < 2 + 3; n++) { /* workers, and those that carry a round */
+        threads_left = n;
+        struct error *err = tlog_open(rig.store, rig.signer, &rig.options, &rig.log);
+        ck_assert_int_eq(threads_left, -1);
+        fails(err, ERROR_UNAVAILABLE, REASON_NONE);
+        ck_assert_ptr_null(rig.log);
+    }
+    rig_open_log(&rig);
+    rig_log_many(&rig, 0, 3);
+}
+END_TEST
+
 static Suite *tlog_faults_suite(void) {
     Suite *s = suite_create("tlog_faults");
     TCase *tc = tcase_create("faults");
@@ -379,7 +408,7 @@ static Suite *tlog_faults_suite(void) {
     tcase_add_test(tc, test_a_sync_that_fails_fails_the_round);
     tcase_add_test(tc, test_after_a_failed_write_nothing_is_signed);
     tcase_add_test(tc, test_a_failing_round_takes_those_built_on_it_with_it);
-    tcase_add_test(tc, test_a_failing_anchor_takes_the_round_committed_behind_it);
+    tcase_add_test(tc, test_a_failing_anchor_takes_the_rounds_committed_behind_it);
     tcase_add_test(tc, test_repeats_of_a_failing_round_fail_too);
     tcase_add_test(tc, test_a_removed_anchor_fails_the_round);
     tcase_add_test(tc, test_a_leaf_that_changes_under_the_hash_stops_the_log);
@@ -387,6 +416,7 @@ static Suite *tlog_faults_suite(void) {
     tcase_add_test(tc, test_a_round_without_memory_is_refused_and_the_log_goes_on);
     tcase_add_test(tc, test_opening_survives_every_allocation_failure);
     tcase_add_test(tc, test_options_out_of_range_are_refused);
+    tcase_add_test(tc, test_opening_ends_what_it_started_when_a_thread_cannot_be);
     suite_add_tcase(s, tc);
     return s;
 }

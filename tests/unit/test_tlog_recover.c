@@ -25,12 +25,12 @@ static void run(const char *fmt, ...) {
 
 /* --- crashes */
 
-static int calls_left;
+static atomic_int calls_left; /* three threads count it */
 
 static void crash(void *ctx, const char *step) {
     (void)ctx;
     (void)step;
-    if (--calls_left == 0) _exit(CRASHED);
+    if (atomic_fetch_sub(&calls_left, 1) == 1) _exit(CRASHED);
 }
 
 /* child_logs opens the log in a process of its own and logs three lots, without a clean end. */
@@ -115,7 +115,7 @@ END_TEST
 
 static void crash_at_commit(void *ctx, const char *step) {
     (void)ctx;
-    if (strcmp(step, "committed") == 0 && --calls_left == 0) _exit(CRASHED);
+    if (strcmp(step, "committed") == 0 && atomic_fetch_sub(&calls_left, 1) == 1) _exit(CRASHED);
 }
 
 START_TEST(test_a_store_ahead_of_its_anchors_is_anchored_again) {
