@@ -490,7 +490,7 @@ static void on_tick(struct net_timer *timer) {
         tlog_why(s->tlog, why, sizeof why);
         s->failed = true;
         log_event(LOG_ERROR, "log_failed", LOG_CSTR("why", why));
-        net_loop_stop(s->main); /* what is in flight was failed by the log itself */
+        net_loop_stop(s->main); /* the log answers what is in flight, or nobody does */
         return;
     }
     net_timer_start(s->main, &s->tick, TICK_MS);

@@ -5,7 +5,7 @@
  * (the log's watcher posts). A timer looks whether the token still holds and whether the server
  * stops.
  *
- * The log's watcher runs on the sequencer's thread. It is removed before the call ends; a post of
+ * The log's watcher runs on a thread of the log's. It is removed before the call ends; a post of
  * it that is on its way then is dropped by rpc.
  */
 #include "api/internal.h"

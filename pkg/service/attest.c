@@ -73,7 +73,7 @@ static struct error *put_statement(struct service *s, const struct service_attes
     return out->data == NULL ? error_nomem() : NULL;
 }
 
-/* Runs on the sequencer's thread; the request's arena is ours until `ready` was called. */
+/* Runs on a thread of the log's; the request's arena is ours until `ready` was called. */
 static void on_logged(struct tlog_submission *entry, struct error *err) {
     struct service_attest *req = entry->ctx;
     if (err == NULL && !entry->existing) {

@@ -157,7 +157,7 @@ MUST_USE struct error *service_list(struct service *s, const struct principal *p
 MUST_USE struct error *service_watch_read(struct service *s, const struct principal *p,
                                           struct arena *arena, struct text predicate_type,
                                           uint64_t *from, size_t max, struct service_listed *out);
-/* service_watch and service_unwatch: tlog_watch's; `fn` runs on the sequencer's thread. */
+/* service_watch and service_unwatch: tlog_watch's; `fn` runs on a thread of the log's. */
 void service_watch(struct service *s, struct tlog_watcher *w);
 void service_unwatch(struct service *s, struct tlog_watcher *w);
 

@@ -80,7 +80,7 @@ struct store_head {
  * two rows, so a short statement can ask for many. For who bounds a round or a queue in octets. */
 size_t store_terms_octets(const struct store_terms *terms);
 
-/* --- one round's batch; sequencer thread only. What is put is copied. */
+/* --- one round's batch; one thread at a time. What is put is copied. */
 struct store_round;
 MUST_USE struct error *store_round_new(struct store *s, struct store_round **out);
 void store_round_clear(struct store_round *r);

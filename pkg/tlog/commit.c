@@ -4,16 +4,17 @@
  *
  *   1 the batch: entries, indexes, full tiles, frontier, both checkpoints, in one synced write
  *     If we stop before it: the log is as it was, the round's signatures died with the process.
- *     If we stop after it: the store is ahead of both anchors by this round, and by the one before
- *     if that was not anchored yet. That is the window that a crash leaves; the next start checks
- *     that the anchors' tree is a prefix and re-anchors. Whoever submitted heard nothing, retries,
- *     and finds the entry by its key.
+ *     If we stop after it: the store is ahead of both anchors by this round, and by those before it
+ *     that are not anchored yet: at most two, since no round is taken before the third one back was
+ *     answered. That is the window that a crash leaves; the next start checks that the anchors'
+ *     tree is a prefix and re-anchors. Whoever submitted heard nothing, retries, and finds the
+ *     entry by its key.
  *   2 the inner anchor
  *     Both anchors are written, then synced one after the other: the second one's octets travel
  *     while the first is waited for. If we stop after it: the outer anchor may be one round behind,
  *     or torn in the slot being written, which binds less and no wrong.
  *   3 the outer anchor
- *     If we stop after it: as after 1, but that nothing is left to do at the next start.
+ *     If we stop after it: as after 1, but that nothing of this round is left for the next start.
  *   4 publish: the head, then the answers. Nothing durable.
  *
  * The anchors come second, so that they are never ahead of the store unless the store lost

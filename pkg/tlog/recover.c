@@ -10,8 +10,8 @@
  *   any           bad           read-only until `anchor accept`
  *   missing, bad  missing       read-only until `anchor accept`; an empty log makes both
  *
- * A store that is ahead of its anchors is what a crash between batch and anchor leaves: the anchors
- * are brought up before anything is signed.
+ * A store that is ahead of its anchors, by up to three rounds, is what a crash between batch and
+ * anchor leaves: the anchors are brought up before anything is signed.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,6 +98,7 @@ struct error *log_load_head(struct tlog *t) {
         t->root = head->root;
         t->integrated_s = head->integrated_s;
         t->head = (struct tlog_head){head->frontier.size, head->root, head->integrated_s};
+        t->stored_size = head->frontier.size;
     }
     alloc_free(head);
     return err;

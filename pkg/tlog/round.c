@@ -101,8 +101,8 @@ static bool find_in_flight(const struct round *in, struct round *r, struct tlog_
 }
 
 /* place_one makes `sub` a new slot of the round or an answer. The newest entry of its key counts,
- * so rounds are asked from this one backwards. Those before the oldest round here are in the
- * store: its object was theirs, and was given back once they were. */
+ * so rounds are asked from this one backwards. What came before the oldest of them is in the store:
+ * the object of this round was the last of those, and was given back when it was answered. */
 static void place_one(struct tlog *t, struct round *r, struct tlog_submission *sub) {
     unsigned own = (unsigned)(r - t->rounds);
     for (unsigned back = 0; back < ROUNDS; back++)
@@ -309,7 +309,7 @@ void round_build(struct tlog *t, struct round *r) {
     for (struct tlog_submission *sub = MOVE(r->taken); sub != NULL; sub = next) {
         next = sub->next;
         if (r->doomed)
-            add_answer(r, sub, 0, NULL); /* the committer answers for the failed log */
+            add_answer(r, sub, 0, NULL); /* the anchorer answers for the failed log */
         else
             place_one(t, r, sub);
     }

@@ -124,7 +124,7 @@ struct tlog_watcher {
 void tlog_watch(struct tlog *t, struct tlog_watcher *w);
 void tlog_unwatch(struct tlog *t, struct tlog_watcher *w);
 
-/* tlog_drain refuses new work, finishes what is queued, flushes. tlog_free stops the thread. */
+/* tlog_drain refuses new work, finishes what is queued, flushes. tlog_free stops the threads. */
 void tlog_drain(struct tlog *t);
 void tlog_free(struct tlog *t);
 DEFINE_CLEANUP(struct tlog, tlog_free);
