@@ -100,6 +100,16 @@ void buf_clear(struct buf *b) {
     b->failed = b->over_max = false;
 }
 
+void buf_clear_to(struct buf *b, size_t keep) {
+    ASSERT(b->arena == NULL);
+    if (b->cap > keep) {
+        alloc_free(b->data);
+        b->data = NULL;
+        b->cap = 0;
+    }
+    buf_clear(b);
+}
+
 struct error *buf_finish(const struct buf *b, const char *what) {
     if (!b->failed) return NULL;
     if (!b->over_max) return error_nomem();

@@ -44,6 +44,10 @@ void buf_added(struct buf *b, size_t n);
 /* buf_clear empties `b` and its failure, and keeps its memory. */
 void buf_clear(struct buf *b);
 
+/* buf_clear_to does the same, but frees the memory if that is more than `keep` octets: what is used
+ * again and again would hold for ever what it once needed. Not for arena buffers. */
+void buf_clear_to(struct buf *b, size_t keep);
+
 /* buf_bytes views what was written; valid until the next write or buf_done. */
 static inline struct bytes buf_bytes(const struct buf *b) {
     return (struct bytes){b->data, b->len};

@@ -13,6 +13,8 @@
 #include "kv/internal.h"
 
 #define BATCH_MAX_OCTETS ((size_t)1 << 30)
+#define KEPT_OCTETS                                                                                \
+    ((size_t)8 << 20) /* of a cleared batch: a full round of usual entries has less */
 
 struct row {
     size_t at;       /* of the key in `octets`; the value follows it */
@@ -61,9 +63,13 @@ void rocks_batch_delete(struct kv_batch *b, enum kv_family family, struct bytes 
 }
 
 void rocks_batch_clear(struct kv_batch *b) {
+    if (b->octets.cap > KEPT_OCTETS) { /* the library's own batch keeps as much */
+        rocksdb_writebatch_destroy(b->batch);
+        b->batch = rocksdb_writebatch_create();
+    }
     rocksdb_writebatch_clear(b->batch);
-    buf_clear(&b->octets);
-    buf_clear(&b->rows);
+    buf_clear_to(&b->octets, KEPT_OCTETS);
+    buf_clear_to(&b->rows, KEPT_OCTETS);
 }
 
 void rocks_batch_free(struct kv_batch *b) {

@@ -2,6 +2,8 @@
 #include "base/alloc.h"
 #include "store/internal.h"
 
+#define SCRATCH_KEPT ((size_t)1 << 20) /* of a cleared round: few values are larger */
+
 /* --- opening */
 
 static struct error *is_empty(struct kv *kv, enum kv_family family, bool *out) {
@@ -112,7 +114,7 @@ struct error *store_round_new(struct store *s, struct store_round **out) {
 
 void store_round_clear(struct store_round *r) {
     kv_batch_clear(r->store->kv, r->batch);
-    buf_clear(&r->scratch);
+    buf_clear_to(&r->scratch, SCRATCH_KEPT);
     r->octets = 0;
     r->failed = false;
 }

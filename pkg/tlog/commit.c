@@ -129,6 +129,7 @@ void round_commit(struct tlog *t, struct round *r) {
             return;
         }
         log_step(t, "committed");
+        store_round_clear(r->batch); /* written: a large one gives its memory back */
         log_lock(t);
         t->stored_size = r->after.size;
         metric_set(METRIC_ANCHOR_LAG, t->stored_size - t->head.size);

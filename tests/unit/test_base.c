@@ -115,6 +115,20 @@ START_TEST(test_buf_failure_is_sticky_and_said_once) {
 }
 END_TEST
 
+START_TEST(test_buf_clear_to_keeps_no_more_than_it_may) {
+    CLEANUP(buf_done) struct buf b;
+    buf_init(&b, 4096);
+    for (int i = 0; i < 200; i++) buf_put_u8(&b, 'x');
+    size_t cap = b.cap;
+    buf_clear_to(&b, cap);
+    ck_assert(b.len == 0 && b.cap == cap);
+    for (int i = 0; i < 5000; i++) buf_put_u8(&b, 'x'); /* fails: over its bound */
+    buf_clear_to(&b, cap);
+    ck_assert(b.len == 0 && b.cap == 0 && b.data == NULL && !b.failed);
+    buf_put_cstr(&b, "again");
+    ck_assert(bytes_equal(buf_bytes(&b), BYTES_LIT("again")));
+}
+END_TEST
 START_TEST(test_buf_writes_every_form) {
     CLEANUP(buf_done) struct buf b;
     buf_init(&b, 4096);
@@ -210,6 +224,7 @@ int main(void) {
     tcase_add_test(tc, test_arenas_keep_a_bound_that_they_share);
     tcase_add_test(tc, test_arena_survives_every_allocation_failure);
     tcase_add_test(tc, test_buf_failure_is_sticky_and_said_once);
+    tcase_add_test(tc, test_buf_clear_to_keeps_no_more_than_it_may);
     tcase_add_test(tc, test_buf_writes_every_form);
     tcase_add_test(tc, test_reader_fails_for_good);
     tcase_add_test(tc, test_error_carries_reason_and_field_through_wraps);
