@@ -30,7 +30,6 @@
 #include <unistd.h>
 
 #include "base/assert.h"
-#include "base/buf.h"
 #include "base/reader.h"
 
 #define SLOT_OCTETS ((size_t)4096)
@@ -39,7 +38,7 @@
 #define FILE_OCTETS (2 * SLOT_OCTETS)
 #define MAGIC BYTES_LIT("attanch\x01")
 
-static struct error *put_slot(struct buf *out, const struct anchor_value *v) {
+struct error *anchor_put_slot(struct buf *out, const struct anchor_value *v) {
     static const uint8_t zeros[SLOT_OCTETS];
     size_t start = out->len;
     ASSERT(v->origin.len <= ANCHOR_ORIGIN_MAX && v->checkpoint.len <= ANCHOR_CHECKPOINT_MAX);
@@ -74,9 +73,23 @@ static bool take_slot(struct bytes slot, unsigned place, struct anchor_value *ou
     uint16_t checkpoint_len = reader_u16be(&r, "checkpoint length");
     v.origin = reader_take(&r, origin_len, "origin");
     v.checkpoint = reader_take(&r, checkpoint_len, "checkpoint");
-    if (r.failed != NULL || v.sequence % 2 != place || v.sequence == UINT64_MAX) return false;
+    bool good = r.failed == NULL && v.sequence % 2 == place && v.sequence != UINT64_MAX &&
+                origin_len <= ANCHOR_ORIGIN_MAX && checkpoint_len <= ANCHOR_CHECKPOINT_MAX;
+    for (size_t i = 0; i < r.rest.len; i++) good = good && r.rest.data[i] == 0;
+    if (!good) return false;
     memcpy(v.root.octets, root.data, root.len);
     *out = v;
+    return true;
+}
+
+bool anchor_parse(struct bytes file, struct anchor_value *out) {
+    struct anchor_value slots[2];
+    bool good[2] = {false, false};
+    for (unsigned i = 0; i < 2 && file.len == FILE_OCTETS; i++)
+        good[i] = take_slot((struct bytes){file.data + i * SLOT_OCTETS, SLOT_OCTETS}, i, &slots[i]);
+    if (!good[0] && !good[1]) return false;
+    bool second = good[1] && (!good[0] || slots[1].sequence > slots[0].sequence);
+    *out = slots[second ? 1 : 0];
     return true;
 }
 
@@ -92,15 +105,7 @@ struct error *anchor_read(struct arena *arena, const char *path, enum anchor_sta
             return err;
         error_ignore(err, "said by the state");
     }
-    struct anchor_value slots[2];
-    bool good[2] = {false, false};
-    for (unsigned i = 0; i < 2 && file.len == FILE_OCTETS; i++)
-        good[i] = take_slot((struct bytes){file.data + i * SLOT_OCTETS, SLOT_OCTETS}, i, &slots[i]);
-    if (good[0] || good[1]) {
-        bool second = good[1] && (!good[0] || slots[1].sequence > slots[0].sequence);
-        *out = slots[second ? 1 : 0];
-        state = ANCHOR_GOOD;
-    }
+    if (anchor_parse(file, out)) state = ANCHOR_GOOD;
     *out_state = state;
     return NULL;
 }
@@ -128,9 +133,9 @@ struct error *anchor_create(const char *path, enum anchor_state was,
     arena_init(&arena, 4 * FILE_OCTETS);
     buf_init_arena(&file, &arena, FILE_OCTETS);
     v.sequence = ANCHOR_FIRST_SEQUENCE;
-    struct error *err = put_slot(&file, &v);
+    struct error *err = anchor_put_slot(&file, &v);
     v.sequence = ANCHOR_FIRST_SEQUENCE - 1;
-    if (err == NULL) err = put_slot(&file, &v);
+    if (err == NULL) err = anchor_put_slot(&file, &v);
     if (err == NULL)
         err = file_write(path, buf_bytes(&file), 0600,
                          was == ANCHOR_MISSING ? FILE_NEW : FILE_REPLACE);
@@ -199,7 +204,7 @@ struct error *anchor_write(struct anchor *a, const struct anchor_value *value) {
     v.sequence = a->sequence + 1;
     arena_init(&arena, 4 * SLOT_OCTETS);
     buf_init_arena(&slot, &arena, SLOT_OCTETS);
-    struct error *err = put_slot(&slot, &v);
+    struct error *err = anchor_put_slot(&slot, &v);
     if (err == NULL) err = write_at(a, buf_bytes(&slot), (off_t)((v.sequence % 2) * SLOT_OCTETS));
     arena_done(&arena);
     return err;

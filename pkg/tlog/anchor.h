@@ -7,6 +7,7 @@
 #define TLOG_ANCHOR_H
 
 #include "base/arena.h"
+#include "base/buf.h"
 #include "base/error.h"
 #include "crypto/hash.h"
 #include "file/file.h"
@@ -28,6 +29,12 @@ struct anchor_value {
     struct bytes origin;
     struct bytes checkpoint; /* the C2SP note of (origin, size, root) */
 };
+
+/* anchor_put_slot appends the 4,096 octets of a slot; `value`'s origin and checkpoint are within
+ * their maxima (asserted). anchor_parse gives the newest good slot of a file's octets, borrowing
+ * from them; false: there is none. */
+MUST_USE struct error *anchor_put_slot(struct buf *out, const struct anchor_value *value);
+MUST_USE bool anchor_parse(struct bytes file, struct anchor_value *out);
 
 /* anchor_read reads the newest good slot of `path`; views live in `arena`. Errors: UNAVAILABLE,
  * PERMISSION_DENIED: it is not known whether there is one. */
