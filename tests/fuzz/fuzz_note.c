@@ -49,16 +49,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         check_verdict(&note);
     }
     arena_done(&arena);
-
-    struct bytes name;
-    CLEANUP(public_key_freep) struct public_key *key = NULL;
-    CLEANUP(error_freep) struct error *no_key = note_vkey_parse(in, &name, &key);
-    if (no_key == NULL) {
-        struct buf out;
-        buf_init(&out, NOTE_OCTETS_MAX);
-        note_put_vkey(&out, name, key);
-        CHECK(bytes_equal(buf_bytes(&out), in));
-        buf_done(&out);
-    }
     return 0;
 }
