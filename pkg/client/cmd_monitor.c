@@ -2,8 +2,8 @@
  * attest log monitor: one more pair of eyes on the log. It remembers the largest tree that it saw,
  * and says so when the log no longer extends it, or the tree that a receipt was made for.
  *
- * State: {"origin":..,"treeSize":"..","rootHash":"<base64>","checkpoint":<the signed note>}; the
- * note is kept as evidence: two notes of one log that do not fit together convict it.
+ * Its state (state.c) keeps the signed note as evidence: two notes of one log that do not fit
+ * together convict it.
  */
 #include <stdio.h>
 #include <time.h>
@@ -11,10 +11,10 @@
 #include "client/connection.h"
 #include "client/head.h"
 #include "client/receipt.h"
+#include "client/state.h"
 #include "codec/codec.h"
 #include "file/file.h"
 
-#define STATE_OCTETS_MAX ((size_t)64 << 10)
 #define ROUND_OCTETS_MAX ((size_t)256 << 20)
 #define INTERVAL_DEFAULT_MS 10000
 
@@ -44,16 +44,13 @@ static struct error *state_path(struct cli *cli, const char **out) {
 /* A state that cannot be read is an error, never a fresh start: forgetting is what an attacker
  * would want of us. The stored note must still verify. */
 static struct error *load_state(struct monitor *m) {
-    struct json_limits limits = {.depth_max = 4, .octets_max = STATE_OCTETS_MAX};
-    struct json_value json;
     struct bytes octets;
     bool good = false;
     if (!path_exists(m->state_path)) return NULL;
-    TRY(cli_read_file(&m->cli->arena, m->state_path, STATE_OCTETS_MAX, &octets));
-    struct error *err = json_parse(&m->cli->arena, octets, &limits, &json);
+    TRY(cli_read_file(&m->cli->arena, m->state_path, STATE_MONITOR_MAX, &octets));
+    struct error *err =
+        state_read_monitor(&m->cli->arena, m->trust, octets, &m->seen, m->why, &good);
     if (err != NULL) return error_wrap(err, "%s", m->state_path);
-    struct bytes note = json_string(json_get(&json, "checkpoint"));
-    TRY(head_check(&m->cli->arena, m->trust, note, &m->seen, m->why, &good));
     if (!good)
         return error_new(ERROR_FAILED_PRECONDITION, "%s is not of this log: %s", m->state_path,
                          m->why);
@@ -62,19 +59,8 @@ static struct error *load_state(struct monitor *m) {
 
 static struct error *save_state(struct monitor *m, const struct head *head) {
     struct buf b;
-    buf_init_arena(&b, cli_arena(m->cli), STATE_OCTETS_MAX);
-    struct json_writer w = json_writer_of(&b);
-    json_object_begin(&w);
-    json_key(&w, "origin");
-    json_put_string(&w, m->trust->origin);
-    json_key(&w, "treeSize");
-    json_put_u64_string(&w, head->size);
-    json_key(&w, "rootHash");
-    json_put_base64(&w, sha256_bytes(&head->root));
-    json_key(&w, "checkpoint");
-    json_put_string(&w, head->checkpoint);
-    json_object_end(&w);
-    buf_put_u8(&b, '\n');
+    buf_init_arena(&b, cli_arena(m->cli), STATE_MONITOR_MAX);
+    state_put_monitor(&b, m->trust->origin, head);
     TRY(buf_finish(&b, "state"));
     TRY(cli_write_file(m->state_path, buf_bytes(&b), 0600));
     m->seen = (struct head){.size = head->size, .root = head->root};

@@ -4,19 +4,7 @@
 #include <stdlib.h>
 
 #include "base/reader.h"
-#include "client/internal.h"
-
-#define CONFIG_OCTETS_MAX ((size_t)64 << 10)
-
-static const struct {
-    const char *option;
-    const char *environment;
-    const char *key;
-} sources[] = {
-    {"server", "ATTEST_SERVER", "server"},
-    {"ca", "ATTEST_CA", "ca"},
-    {"token-file", "ATTEST_TOKEN_FILE", "token_file"},
-};
+#include "client/state.h"
 
 static const char *environment(const char *name) {
     const char *v = getenv(name);
@@ -55,13 +43,11 @@ struct error *settings_state_dir(struct arena *arena, const char **out) {
     return xdg(arena, "XDG_STATE_HOME", "/.local/state", "/attest", out);
 }
 
-/* The file's object; JSON_NULL where there is no file. One that is named must be there; a service
- * without a home has none. */
-static struct error *read_config(struct cli *cli, struct json_value *out, const char **out_path) {
-    struct json_limits limits = {.depth_max = 4, .octets_max = CONFIG_OCTETS_MAX};
+/* The file, empty where there is none. One that is named must be there; a service without a home
+ * has none. */
+static struct error *read_config(struct cli *cli, struct state_config *out, const char **out_path) {
     const char *path = environment("ATTEST_CONFIG");
     bool named = path != NULL;
-    *out = (struct json_value){.type = JSON_NULL};
     *out_path = "~/.config/attest/config.json";
     if (!named && environment("XDG_CONFIG_HOME") == NULL && environment("HOME") == NULL)
         return NULL;
@@ -69,26 +55,9 @@ static struct error *read_config(struct cli *cli, struct json_value *out, const 
     *out_path = path;
     if (!named && !path_exists(path)) return NULL;
     struct bytes octets;
-    TRY(cli_read_file(&cli->arena, path, CONFIG_OCTETS_MAX, &octets));
-    struct error *err = json_parse(&cli->arena, octets, &limits, out);
-    if (err != NULL) return error_wrap(err, "%s", path);
-    if (out->type != JSON_OBJECT)
-        return error_new(ERROR_INVALID_ARGUMENT, "%s: not a JSON object", path);
-    return NULL;
-}
-
-static struct error *check_keys(const struct json_value *config, const char *path) {
-    for (size_t i = 0; config->type == JSON_OBJECT && i < config->object.count; i++) {
-        const struct json_member *m = &config->object.members[i];
-        bool known = false;
-        for (size_t s = 0; s < sizeof sources / sizeof *sources; s++)
-            known = known || bytes_equal(m->name, bytes_of_cstr(sources[s].key));
-        if (!known || m->value.type != JSON_STRING)
-            return error_new(ERROR_INVALID_ARGUMENT,
-                             "%s: `" BYTES_FMT "` is not one of the texts server, ca, token_file",
-                             path, BYTES_ARG(m->name));
-    }
-    return NULL;
+    TRY(cli_read_file(&cli->arena, path, STATE_CONFIG_MAX, &octets));
+    struct error *err = state_read_config(&cli->arena, octets, out);
+    return err == NULL ? NULL : error_wrap(err, "%s", path);
 }
 
 struct error *settings_parse_server(struct arena *arena, const char *server, const char **out_host,
@@ -112,7 +81,10 @@ struct error *settings_parse_server(struct arena *arena, const char *server, con
         sound = bytes_to_u64((struct bytes){colon + 1, rest.len - host.len - 1}, &port) &&
                 port > 0 && port < 65536;
     }
-    if (six) host = (struct bytes){host.data + 1, from - 1};
+    if (six) {
+        sound = sound && host.len == from + 1; /* nothing between "]" and ":" */
+        host = (struct bytes){host.data + 1, from - 1};
+    }
     if (!sound || host.len == 0 || memchr(host.data, '/', host.len) != NULL)
         return error_new(ERROR_INVALID_ARGUMENT,
                          "the server must be https://HOST:PORT, not `%.200s`", server);
@@ -121,19 +93,21 @@ struct error *settings_parse_server(struct arena *arena, const char *server, con
     return NULL;
 }
 
+static const char *value_of(const struct cli *cli, const char *option, const char *variable,
+                            const char *of_file) {
+    const char *value = args_value(&cli->args, option);
+    if (value == NULL) value = environment(variable);
+    return value == NULL ? of_file : value;
+}
+
 struct error *settings_load(struct cli *cli, struct settings *out) {
-    const char *values[3] = {NULL, NULL, NULL};
-    struct json_value config;
+    struct state_config file = {0};
     const char *path = "";
-    TRY(read_config(cli, &config, &path));
-    TRY(check_keys(&config, path));
-    for (size_t i = 0; i < 3; i++) {
-        values[i] = args_value(&cli->args, sources[i].option);
-        if (values[i] == NULL) values[i] = environment(sources[i].environment);
-        if (values[i] == NULL && json_get(&config, sources[i].key) != NULL)
-            values[i] = cli_cstr(&cli->arena, json_string(json_get(&config, sources[i].key)));
-    }
-    struct settings s = {.server = values[0], .ca = values[1], .token_file = values[2]};
+    TRY(read_config(cli, &file, &path));
+    struct settings s = {
+        .server = value_of(cli, "server", "ATTEST_SERVER", file.server),
+        .ca = value_of(cli, "ca", "ATTEST_CA", file.ca),
+        .token_file = value_of(cli, "token-file", "ATTEST_TOKEN_FILE", file.token_file)};
     if (s.server == NULL) {
         cli->advice =
             "Name it with --server or ATTEST_SERVER, or let `attestd init` write the file.";

@@ -15,6 +15,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/clock.h"
+#include "client/state.h"
 #include "file/file.h"
 
 #define LAST_TRUST "last-trust"
@@ -157,9 +158,8 @@ struct error *trust_path_of_last(struct cli *cli, const char **out) {
         return error_new(ERROR_NOT_FOUND, "no trust is saved yet");
     }
     TRY(cli_read_file(&cli->arena, pointer, PATH_MAX, &path));
-    while (path.len > 0 && path.data[path.len - 1] == '\n') path.len--;
-    *out = cli_cstr(&cli->arena, path);
-    return NULL;
+    struct error *err = state_read_path(&cli->arena, path, out);
+    return err == NULL ? NULL : error_wrap(err, "%s", pointer);
 }
 
 struct error *trust_read(struct arena *arena, const char *path, struct trust_files *out) {

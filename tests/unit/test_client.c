@@ -98,6 +98,8 @@ static const struct {
     {{"list", "a", "--server", "https://h:1x"}, "must be https://HOST:PORT"},
     {{"list", "a", "--server", "https://h:1/p"}, "must be https://HOST:PORT"},
     {{"list", "a", "--server", "https://[::1"}, "must be https://HOST:PORT"},
+    {{"list", "a", "--server", "https://[::1]x:1"}, "must be https://HOST:PORT"},
+    {{"list", "a", "--server", "https://[::1]x"}, "must be https://HOST:PORT"},
     {{"frobnicate"}, "there is no command `frobnicate`"},
     {{"gatee"}, "did you mean `gate`?"},
     {{"log"}, "log checkpoint"},
@@ -159,8 +161,12 @@ START_TEST(test_version_and_words_of_help) {
 END_TEST
 
 START_TEST(test_the_configuration_file_is_strict) {
-    static const char *const bad[] = {"{\"servers\":\"https://h:1\"}", "{\"server\":1}", "[]", "{",
-                                      "{\"server\":\"x\",\"server\":\"y\"}"};
+    static const char *const bad[] = {"{\"servers\":\"https://h:1\"}",
+                                      "{\"server\":1}",
+                                      "[]",
+                                      "{",
+                                      "{\"server\":\"x\",\"server\":\"y\"}",
+                                      "{\"server\":\"https://h:1\\u0000\"}"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ck_assert_int_eq(setenv("ATTEST_CONFIG", WRITE("c.json", bad[i]), 1), 0);
         ck_assert_int_eq(ATTEST("list", "a"), 2);
