@@ -227,6 +227,37 @@ START_TEST(test_a_manifest_reaches_nothing_outside_its_backup) {
 }
 END_TEST
 
+static const struct {
+    const char *taken, *says; /* from the other backup */
+} of_another[] = {
+    {"keys/* secret", "the backup holds another instance's keys"},
+    {"instance.json", "the backup holds another instance's keys"},
+    {"instance.json keys/* secret", "do not belong together"}, /* the database is the first one's */
+};
+
+/* Each part is whole, and what its manifest says: a directory of two instances would sign with the
+ * keys of one what the other's log holds. */
+START_TEST(test_a_backup_with_parts_of_another_instance_is_refused) {
+    (void)back_up(true);
+    wipe_data();
+    ck_assert_int_eq(shell("mv backup first"), 0);
+    (void)back_up(true);
+    wipe_data();
+    ck_assert_int_eq(shell("mv backup other"), 0);
+    for (size_t n = 0; n < COUNT(of_another); n++) {
+        ck_assert_int_eq(
+            shell("rm -rf backup && cp -r first backup && cd other && for f in %s; do "
+                  "cp $f ../backup/$f && sed -E -i \"s|($f.,.size.:.)[0-9]+(.,.sha256.:.)[0-9a-f]+|"
+                  "\\1$(stat -c %%s $f)\\2$(sha256sum <$f | cut -c1-64)|\" ../backup/manifest.json "
+                  "|| exit 1; done",
+                  of_another[n].taken),
+            0);
+        refused(restore(NULL), ERROR_FAILED_PRECONDITION, of_another[n].says);
+        ck_assert_int_eq(look(), INSTANCE_EMPTY);
+    }
+}
+END_TEST
+
 static void run_restore(void) {
     uint64_t size = 0;
     error_ignore(instance_restore(&options, &(struct instance_restore){at("backup"), NULL}, &size),
@@ -314,6 +345,7 @@ static Suite *backup_suite(void) {
     tcase_add_test(tc, test_a_backup_sealed_by_a_passphrase_restores_with_it);
     tcase_add_test(tc, test_a_backup_with_any_file_changed_or_missing_is_refused);
     tcase_add_test(tc, test_a_manifest_reaches_nothing_outside_its_backup);
+    tcase_add_test(tc, test_a_backup_with_parts_of_another_instance_is_refused);
     tcase_add_test(tc, test_a_restore_killed_anywhere_leaves_nothing_or_a_whole_instance);
     tcase_add_test(tc, test_a_backup_killed_anywhere_leaves_no_name_or_a_whole_backup);
     tcase_add_test(tc,
