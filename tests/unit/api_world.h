@@ -31,10 +31,14 @@ struct world {
     struct arena arena;      /* for answers */
     struct token_text token; /* all scopes */
     const struct principal *principal;
-    unsigned open; /* set before world_open */
+    unsigned open; /* set before world_open, as what follows */
     uint64_t disk_reserve;
     size_t total_response_max; /* of the service's port; 0: the default */
     bool no_strangers;         /* one is too many */
+    const char *gate;          /* step that the log's gate is armed for; NULL: no gate */
+    uint32_t log_queue;        /* 0: the rig's */
+    uint32_t worker_queue;     /* 0: the default, as beneath */
+    size_t batch_max;
     bool ready;
 };
 
@@ -90,9 +94,18 @@ static inline void world_serve(struct world *w) {
     ok(net_thread_start(w->loop, &w->thread));
 }
 
+static inline struct service_limits world_limits(const struct world *w) {
+    struct service_limits limits = SERVICE_LIMITS_DEFAULT;
+    if (w->batch_max != 0) limits.batch_max = w->batch_max;
+    if (w->worker_queue != 0) limits.jobs_max = w->worker_queue;
+    return limits;
+}
+
 static inline void world_open(struct world *w) {
     rig_init(&w->rig, false);
     w->rig.options.disk_reserve = w->disk_reserve;
+    if (w->log_queue != 0) w->rig.options.queue_max = w->log_queue;
+    if (w->gate != NULL) gate_arm(&w->rig, w->gate);
     rig_open(&w->rig);
     const struct service_options service = {.store = w->rig.store,
                                             .tlog = w->rig.log,
@@ -101,7 +114,7 @@ static inline void world_open(struct world *w) {
                                             .entropy = &entropy_system,
                                             .origin = BYTES_LIT(RIG_ORIGIN),
                                             .created_s = RIG_START_MS / 1000 - 3600,
-                                            .limits = SERVICE_LIMITS_DEFAULT};
+                                            .limits = world_limits(w)};
     ok(service_new(&service, &w->service));
     ok(tokens_open(w->rig.store, &w->rig.clock, &entropy_system, &w->tokens));
     const struct api_options api = {.service = w->service,
