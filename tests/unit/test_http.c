@@ -89,6 +89,54 @@ START_TEST(test_h2_strangers_get_little_room_for_bodies) {
 }
 END_TEST
 
+/* The connection's window is 64 KiB: what nobody took of a body would be missing from it. */
+START_TEST(test_h2_refused_bodies_cost_the_connection_no_window) {
+    static const uint8_t body[60000];
+    limits.connection_window = 65536;
+    struct world w = {0};
+    open_world(&w, true);
+    open_client(&w);
+    for (int i = 0; i < 20; i++) {
+        struct call refused = {.w = &w};
+        run_call(&refused, "POST", i % 2 ? "/refuse" : "/none", (struct bytes){body, sizeof body});
+        ck_assert_int_eq(refused.status, i % 2 ? 401 : 404);
+        ck_assert(!refused.failed);
+        buf_done(&refused.body);
+    }
+    struct call served = {.w = &w};
+    run_call(&served, "POST", "/echo", (struct bytes){body, sizeof body});
+    ck_assert_int_eq(served.status, 200);
+    buf_done(&served.body);
+    close_world(&w);
+}
+END_TEST
+
+/* A stream's window is 20,000 octets, and up to 16,384 more are taken to be dropped. */
+START_TEST(test_h2_a_refused_body_is_read_on_a_little_and_no_more) {
+    static const uint8_t body[100000];
+    static const size_t sizes[] = {30000, 36385, sizeof body};
+    for (int i = 0; i < 3; i++) {
+        limits.stream_window = 20000;
+        limits.stranger_body_ms = i == 0 ? 2 * GUARD_MS : 500;
+        struct world w = {0};
+        open_world(&w, true);
+        open_client(&w);
+        size_t left = 1;
+        struct call first = {.w = &w}, c = {.w = &w, .left = &left};
+        run_call(&first, "GET", "/hello", (struct bytes){0}); /* now it knows our settings */
+        (void)start_call(&c, "POST", "/refuse", (struct bytes){body, sizes[i]}, false);
+        run_for(&w, 200);
+        if (i > 0) ck_assert(!c.done); /* it waits for its clock */
+        while (!c.done) run_for(&w, 20);
+        ck_assert_int_eq(c.status, 401);
+        ck_assert(!c.failed);
+        buf_done(&first.body);
+        buf_done(&c.body);
+        close_world(&w);
+    }
+}
+END_TEST
+
 static void two_bodies_do_not_fit(void) {
     struct world w = {0};
     open_world(&w, true);
@@ -491,6 +539,8 @@ static Suite *http_suite(void) {
     tcase_add_test(tc, test_h2_bodies_of_one_connection_are_bounded);
     tcase_add_test(tc, test_h2_bodies_of_all_connections_are_bounded);
     tcase_add_test(tc, test_h2_responses_over_the_limits_are_reset);
+    tcase_add_test(tc, test_h2_refused_bodies_cost_the_connection_no_window);
+    tcase_add_test(tc, test_h2_a_refused_body_is_read_on_a_little_and_no_more);
     tcase_add_test(tc, test_h2_strangers_leave_room_for_known_callers);
     tcase_add_test(tc, test_h2_strangers_under_way_are_bounded);
     tcase_add_test(tc, test_h2_a_large_head_is_refused);
