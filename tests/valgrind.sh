@@ -5,7 +5,7 @@
 set -u
 : "${BUILD:=build/plain}"
 suites="merkle bundle bundle_trust base codec crypto x509 json note dsse intoto intoto_check lineage
-    policy policy_decide policies config model msg msg_json http1 obs store store_format"
+    policy policy_decide policies config model msg msg_json http1 obs store store_evidence store_format"
 logs=$BUILD/logs
 mkdir -p "$logs"
 export BUILD
