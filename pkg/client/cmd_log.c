@@ -116,9 +116,13 @@ struct error *run_log_proof(struct cli *cli, int *out_exit) {
     const Attestd__V1__GetInclusionProofResponse *p =
         (const Attestd__V1__GetInclusionProofResponse *)m;
     TRY(head_check(&cli->arena, trust, bytes_of_cstr(p->checkpoint), &head, why, &good));
-    if (good && !proof_holds(p, index, &head)) {
+    const char *wrong = NULL;
+    if (good && !proof_holds(p, index, &head)) wrong = "the proof does not lead to the signed root";
+    if (good && size != 0 && head.size != size)
+        wrong = "the proof is of another size than was asked";
+    if (wrong != NULL) {
         good = false;
-        (void)snprintf(why, sizeof why, "the proof does not lead to the signed root");
+        (void)snprintf(why, sizeof why, "%s", wrong);
     }
     *out_exit = good ? CLI_EXIT_YES : CLI_EXIT_NO;
     if (!good)

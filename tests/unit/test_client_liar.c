@@ -231,12 +231,11 @@ static struct bytes c2sp(const char *origin, uint64_t size, const struct sha256 
     return buf_bytes(&body);
 }
 
-static void say_checkpoint(struct bytes note, uint64_t v1_size) {
+static void say_checkpoint_of(struct bytes note, uint64_t v1_size, const struct sha256 *v1_root) {
     struct json_writer w;
     struct buf b;
     struct bytes v1;
-    struct sha256 root = fixture_root(&fx, v1_size);
-    OK(fixture_checkpoint(&fx, FIXTURE_CHECKPOINT_ORIGIN, v1_size, &root, &v1));
+    OK(fixture_checkpoint(&fx, FIXTURE_CHECKPOINT_ORIGIN, v1_size, v1_root, &v1));
     json_begin(&w, &b);
     put(&w, "checkpoint", note);
     put(&w, "checkpointV1", v1);
@@ -244,7 +243,14 @@ static void say_checkpoint(struct bytes note, uint64_t v1_size) {
     say(CHECKPOINT, &b, &w);
 }
 
-static void say_inclusion(size_t entry, size_t size, struct bytes note, size_t drop) {
+static void say_checkpoint(struct bytes note, uint64_t v1_size) {
+    struct sha256 root = fixture_root(&fx, v1_size);
+    say_checkpoint_of(note, v1_size, &root);
+}
+
+/* The proof of `entry` in the tree of `size`, its first `drop` hashes left out, that says it is of
+ * `said`. */
+static void say_inclusion(size_t entry, size_t size, struct bytes note, size_t drop, size_t said) {
     struct merkle_source source = {fixture_source, &fx};
     struct merkle_proof proof;
     struct json_writer w;
@@ -256,7 +262,7 @@ static void say_inclusion(size_t entry, size_t size, struct bytes note, size_t d
     json_array_begin(&w);
     for (size_t i = drop; i < proof.count; i++) json_put_base64(&w, sha256_bytes(&proof.hashes[i]));
     json_array_end(&w);
-    put_number(&w, "treeSize", size);
+    put_number(&w, "treeSize", said);
     put(&w, "checkpoint", note);
     say(INCLUSION, &b, &w);
 }
@@ -412,21 +418,40 @@ START_TEST(test_checkpoints_of_another_log_are_not_believed) {
     ck_assert_int_eq(RUN("log", "monitor", "--once"), 1);
     say_checkpoint(c2sp(FIXTURE_ORIGIN, 5, &root), 4);
     ck_assert_int_eq(RUN("log", "monitor", "--once"), 1);
+    say_checkpoint_of(c2sp(FIXTURE_ORIGIN, 5, &root), 4, &root);
+    ck_assert_int_eq(RUN("log", "monitor", "--once"), 1);
     struct bytes cut = c2sp(FIXTURE_ORIGIN, 5, &root);
     say_checkpoint((struct bytes){cut.data, cut.len - 10}, 5);
     ck_assert_int_eq(RUN("log", "checkpoint"), 1);
 }
 END_TEST
 
+/* It has one head, and gives it out whichever is asked for: it would extend itself. */
+START_TEST(test_heads_of_another_size_than_was_asked_are_refused) {
+    struct sha256 root = fixture_root(&fx, 5);
+    say_checkpoint(c2sp(FIXTURE_ORIGIN, 5, &root), 5);
+    ck_assert_int_eq(RUN("log", "consistency", "5", "5"), 0);
+    ck_assert_int_eq(RUN("log", "consistency", "3", "5"), 1);
+    ck_assert_ptr_nonnull(strstr(said_err, "of another size than was asked"));
+    ck_assert_int_eq(RUN("log", "consistency", "5", "6"), 1);
+    ck_assert_ptr_nonnull(strstr(said_err, "of another size than was asked"));
+}
+END_TEST
+
 START_TEST(test_proofs_that_prove_nothing_are_refused) {
     struct sha256 root = fixture_root(&fx, 5);
     struct bytes note = c2sp(FIXTURE_ORIGIN, 5, &root);
-    say_inclusion(1, 5, note, 0);
+    say_inclusion(1, 5, note, 0, 5);
     ck_assert_int_eq(RUN("log", "proof", "1"), 0);
     ck_assert_int_eq(RUN("log", "proof", "2"), 1); /* the proof of another entry */
-    say_inclusion(1, 5, note, 1);
+    ck_assert_int_eq(RUN("log", "proof", "1", "--tree-size", "5"), 0);
+    ck_assert_int_eq(RUN("log", "proof", "1", "--tree-size", "4"), 1); /* of another than asked */
+    ck_assert_ptr_nonnull(strstr(said_err, "of another size than was asked"));
+    say_inclusion(1, 5, note, 1, 5);
     ck_assert_int_eq(RUN("log", "proof", "1"), 1);
-    say_inclusion(1, 4, note, 0); /* of another size than the checkpoint */
+    say_inclusion(1, 4, note, 0, 4); /* of another size than the checkpoint */
+    ck_assert_int_eq(RUN("log", "proof", "1"), 1);
+    say_inclusion(1, 5, note, 0, 4); /* and one that says so of itself */
     ck_assert_int_eq(RUN("log", "proof", "1"), 1);
 }
 END_TEST
@@ -440,6 +465,7 @@ static Suite *liar_suite(void) {
     tcase_add_test(tc, test_get_verifies_before_it_delivers);
     tcase_add_test(tc, test_a_decision_is_what_its_signed_summary_says);
     tcase_add_test(tc, test_checkpoints_of_another_log_are_not_believed);
+    tcase_add_test(tc, test_heads_of_another_size_than_was_asked_are_refused);
     tcase_add_test(tc, test_proofs_that_prove_nothing_are_refused);
     suite_add_tcase(s, tc);
     return s;
