@@ -22,11 +22,6 @@ static const struct method get_inclusion = {
     .request = &attestd__v1__get_inclusion_proof_request__descriptor,
     .response = &attestd__v1__get_inclusion_proof_response__descriptor,
 };
-static const struct method get_consistency = {
-    .path = "/attestd.v1.Log/GetConsistencyProof",
-    .request = &attestd__v1__get_consistency_proof_request__descriptor,
-    .response = &attestd__v1__get_consistency_proof_response__descriptor,
-};
 static const struct method get_entries = {
     .path = "/attestd.v1.Log/GetEntries",
     .request = &attestd__v1__get_entries_request__descriptor,
@@ -135,24 +130,9 @@ struct error *run_log_proof(struct cli *cli, int *out_exit) {
 }
 
 /* --- consistency */
-static struct error *print_consistency(struct cli *cli, uint64_t old_size, uint64_t new_size) {
-    struct request r;
-    const struct ProtobufCMessage *m = NULL;
-    if (!cli->json) {
-        cli_colour(cli, COLOUR_GOOD, "consistent");
-        cli_say(cli, ": the tree of %llu extends the tree of %llu\n", (unsigned long long)new_size,
-                (unsigned long long)old_size);
-        return NULL;
-    }
-    cli_request_begin(cli, &r);
-    cli_request_u64(&r, "oldSize", old_size);
-    cli_request_u64(&r, "newSize", new_size);
-    TRY(cli_call(cli, &get_consistency, &r, &m));
-    return cli_print(cli, m);
-}
-
 struct error *run_log_consistency(struct cli *cli, int *out_exit) {
     CLEANUP(trust_closep) struct trust *trust = NULL;
+    const struct ProtobufCMessage *proof = NULL;
     struct head old, new;
     uint64_t old_size = 0, new_size = 0;
     char why[256];
@@ -164,10 +144,16 @@ struct error *run_log_consistency(struct cli *cli, int *out_exit) {
     TRY(cli_trust(cli, &trust));
     TRY(head_fetch(cli, trust, old_size, &old, why, &good));
     if (good) TRY(head_fetch(cli, trust, new_size, &new, why, &good));
-    if (good) TRY(head_extends(cli, &old, &new, why, &good));
+    if (good) TRY(head_extends(cli, &old, &new, why, &good, &proof));
     *out_exit = good ? CLI_EXIT_YES : CLI_EXIT_NO;
-    if (good) return print_consistency(cli, old_size, new_size);
-    refuse(cli, why);
+    if (!good) {
+        refuse(cli, why);
+        return NULL;
+    }
+    if (cli->json) return cli_print(cli, proof);
+    cli_colour(cli, COLOUR_GOOD, "consistent");
+    cli_say(cli, ": the tree of %llu extends the tree of %llu\n", (unsigned long long)new_size,
+            (unsigned long long)old_size);
     return NULL;
 }
 

@@ -81,7 +81,7 @@ static struct error *check_receipt(struct monitor *m, const char *path, const st
     }
     const struct head then = {.size = v.tree_size, .root = v.root};
     char why[256] = "";
-    TRY(head_extends(m->cli, &then, now, why, out_good));
+    TRY(head_extends(m->cli, &then, now, why, out_good, NULL));
     if (!*out_good) (void)snprintf(m->why, sizeof m->why, "%.60s: %.150s", path, why);
     return NULL;
 }
@@ -89,7 +89,7 @@ static struct error *check_receipt(struct monitor *m, const char *path, const st
 static struct error *look(struct monitor *m, struct head *now, bool *out_good) {
     size_t at = 0;
     TRY(head_fetch(m->cli, m->trust, 0, now, m->why, out_good));
-    if (*out_good) TRY(head_extends(m->cli, &m->seen, now, m->why, out_good));
+    if (*out_good) TRY(head_extends(m->cli, &m->seen, now, m->why, out_good, NULL));
     for (const char *path; *out_good && (path = args_next(&m->cli->args, "receipt", &at)) != NULL;)
         TRY(check_receipt(m, path, now, out_good));
     for (size_t i = 0; *out_good && i < m->cli->args.word_count; i++)

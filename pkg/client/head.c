@@ -109,8 +109,10 @@ static bool read_hashes(const Attestd__V1__GetConsistencyProofResponse *r,
 }
 
 struct error *head_extends(struct cli *cli, const struct head *old, const struct head *new,
-                           char why[256], bool *out_good) {
+                           char why[256], bool *out_good,
+                           const struct ProtobufCMessage **out_proof) {
     struct merkle_proof proof = {0};
+    if (out_proof != NULL) *out_proof = NULL;
     *out_good = old->size == 0;
     if (*out_good) return NULL; /* everything extends the empty log */
     if (old->size > new->size) {
@@ -118,7 +120,7 @@ struct error *head_extends(struct cli *cli, const struct head *old, const struct
                        (unsigned long long)old->size, (unsigned long long)new->size);
         return NULL;
     }
-    if (old->size < new->size) {
+    if (old->size < new->size || out_proof != NULL) {
         struct request r;
         const struct ProtobufCMessage *m = NULL;
         cli_request_begin(cli, &r);
@@ -129,6 +131,7 @@ struct error *head_extends(struct cli *cli, const struct head *old, const struct
             say_why(why, "the consistency proof is malformed");
             return NULL;
         }
+        if (out_proof != NULL) *out_proof = m;
     }
     *out_good = merkle_verify_consistency(old->size, new->size, proof.hashes, proof.count,
                                           &old->root, &new->root);

@@ -5,6 +5,8 @@
 #include "client/trust.h"
 #include "merkle/merkle.h"
 
+struct ProtobufCMessage;
+
 struct head {
     uint64_t size;
     struct sha256 root;
@@ -23,8 +25,10 @@ MUST_USE struct error *head_fetch(struct cli *cli, const struct trust *trust, ui
                                   struct head *out, char why[256], bool *out_good);
 
 /* head_extends asks for a proof and answers whether `new` extends `old`: false, with `why`, for a
- * log that shrank or forked. */
+ * log that shrank or forked, and for a proof that does not read. `out_proof` (NULL: not wanted) is
+ * the answer that held the proof, NULL where none was needed: `old` is of the empty log. */
 MUST_USE struct error *head_extends(struct cli *cli, const struct head *old, const struct head *new,
-                                    char why[256], bool *out_good);
+                                    char why[256], bool *out_good,
+                                    const struct ProtobufCMessage **out_proof);
 
 #endif

@@ -150,6 +150,7 @@ expect 0 "$attest" log proof 2 --tree-size 4 --json
 json 'd["treeSize"]=="4" and len(d["hashes"])==2'
 expect 2 "$attest" log proof 9
 expect 0 "$attest" log consistency 3 6
+expect 0 "$attest" log consistency 6 6 --json
 expect 2 "$attest" log consistency 6 3
 expect 0 "$attest" log entries 1 4
 [ "$(wc -l <"$work/out")" -eq 3 ] || fail "entries are not one a line"
