@@ -2,8 +2,7 @@
  * The configuration:  {"server":..,"ca":..,"token_file":..}, each a text, each may be missing.
  * The last trust:     a path and "\n".
  * The monitor's:      {"origin":..,"treeSize":"..","rootHash":"<base64>","checkpoint":<the signed
- *                     note>}. The note is what is read back: it is evidence, the rest is for
- * people.
+ *                     note>}. The note alone is read back; the rest is for people.
  */
 #include "client/state.h"
 
