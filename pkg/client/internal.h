@@ -24,7 +24,7 @@ struct cli;
 /* --- arguments (args.c): "--name value", "--name=value", "--switch", words; "--" ends options */
 struct option {
     const char *name;  /* without dashes */
-    const char *value; /* placeholder for help; NULL: a switch */
+    const char *value; /* how help writes it; NULL: a switch */
     const char *help;
     bool many; /* may come more than once */
 };

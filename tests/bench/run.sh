@@ -7,7 +7,7 @@ set -eu
 top=$(pwd)
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/attestd-bench.XXXXXX")
 export XDG_CONFIG_HOME=$work/config XDG_STATE_HOME=$work/state XDG_DATA_HOME=$work/share
-unset ATTEST_SERVER ATTEST_CA ATTEST_TOKEN_FILE ATTEST_CONFIG || true
+unset ATTEST_SERVER ATTEST_CA ATTEST_TOKEN_FILE ATTEST_CONFIG
 pid=
 out=$work/bench.jsonl
 : >"$out"

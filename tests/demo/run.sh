@@ -8,7 +8,7 @@ top=$(pwd)
 work=$(mktemp -d "${TMPDIR:-/tmp}/attestd-demo.XXXXXX")
 PATH=$top/$BUILD:$PATH
 export XDG_CONFIG_HOME=$work/config XDG_STATE_HOME=$work/state XDG_DATA_HOME=$work/share
-unset ATTEST_SERVER ATTEST_CA ATTEST_TOKEN_FILE ATTEST_CONFIG || true
+unset ATTEST_SERVER ATTEST_CA ATTEST_TOKEN_FILE ATTEST_CONFIG
 pid=
 finish() {
     status=$?

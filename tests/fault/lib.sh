@@ -77,7 +77,7 @@ begin() { # name
     work=$(mktemp -d "${TMPDIR:-/tmp}/attestd-fault.XXXXXX")
     export XDG_CONFIG_HOME="$work/config" XDG_STATE_HOME="$work/state"
     export ATTEST_TOKEN_FILE="$work/admin.token" ATTEST_CA="$work/ca.pem"
-    unset ATTEST_SERVER ATTEST_CONFIG 2>/dev/null || true
+    unset ATTEST_SERVER ATTEST_CONFIG
     # copies: a rebuild meanwhile must not change what is tested
     mkdir "$work/bin"
     cp "$top/$BUILD/attestd" "$top/$BUILD/attest" "$top/$BUILD/tools/verify_receipts" "$work/bin/"

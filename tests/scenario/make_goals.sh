@@ -3,7 +3,7 @@
 # packager and the compilers): what installs does so before anything is built, with any -j, and the
 # demo builds all that it runs.
 . tests/scenario/lib
-unset MAKEFLAGS MFLAGS MAKELEVEL || true
+unset MAKEFLAGS MFLAGS MAKELEVEL
 mkdir "$work/bin"
 stub() { # name, lines of shell
     printf '#!/bin/sh\n%s\n' "$2" >"$work/bin/$1"

@@ -336,4 +336,42 @@ static inline const char *post_json(struct world *w, const char *path, const cha
     return body_of(w, f);
 }
 
+/* --- the workers, held until a test lets them go */
+static struct held {
+    struct service_job jobs[2];
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    size_t count; /* guarded by: lock; workers that stand still */
+    bool free;    /* guarded by: lock */
+} held = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static inline void hold(struct service_job *job) {
+    (void)job;
+    (void)pthread_mutex_lock(&held.lock);
+    held.count++;
+    (void)pthread_cond_broadcast(&held.changed);
+    while (!held.free) (void)pthread_cond_wait(&held.changed, &held.lock);
+    held.count--;
+    (void)pthread_mutex_unlock(&held.lock);
+}
+
+/* hold_workers returns when they do, and no job of theirs is in the queue. */
+static inline void hold_workers(struct world *w) {
+    held.free = false;
+    for (size_t i = 0; i < 2; i++) {
+        held.jobs[i].run = hold;
+        ok(service_submit_job(w->service, &held.jobs[i]));
+    }
+    (void)pthread_mutex_lock(&held.lock);
+    while (held.count < 2) (void)pthread_cond_wait(&held.changed, &held.lock);
+    (void)pthread_mutex_unlock(&held.lock);
+}
+
+static inline void let_go(void) {
+    (void)pthread_mutex_lock(&held.lock);
+    held.free = true;
+    (void)pthread_cond_broadcast(&held.changed);
+    (void)pthread_mutex_unlock(&held.lock);
+}
+
 #endif

@@ -556,28 +556,6 @@ START_TEST(test_a_batch_of_decisions) {
 }
 END_TEST
 
-/* The workers, held until a test lets them go. */
-static struct held {
-    struct service_job jobs[2];
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    bool free;
-} held = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-
-static void hold(struct service_job *job) {
-    (void)job;
-    (void)pthread_mutex_lock(&held.lock);
-    while (!held.free) (void)pthread_cond_wait(&held.changed, &held.lock);
-    (void)pthread_mutex_unlock(&held.lock);
-}
-
-static void let_go(void) {
-    (void)pthread_mutex_lock(&held.lock);
-    held.free = true;
-    (void)pthread_cond_broadcast(&held.changed);
-    (void)pthread_mutex_unlock(&held.lock);
-}
-
 static void *decide_many(void *wire) {
     struct arena own;
     struct bytes out;
@@ -614,10 +592,7 @@ START_TEST(test_batches_leave_room_in_the_queue_for_each_other) {
         (void)ask(&w, ATTEST, json);
     }
     struct bytes wire = wire_of(&w, "attestd.v1.DecideBatchRequest", questions(1000));
-    for (size_t i = 0; i < 2; i++) {
-        held.jobs[i].run = hold;
-        ok(service_submit_job(w.service, &held.jobs[i]));
-    }
+    hold_workers(&w);
     pthread_t threads[4];
     for (size_t i = 0; i < 4; i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, decide_many, &wire), 0);

@@ -217,43 +217,6 @@ START_TEST(test_of_a_batch_whose_caller_went_away_nothing_more_is_logged) {
 END_TEST
 
 /* --- the workers stand still */
-static struct held {
-    struct service_job jobs[2];
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    size_t count; /* guarded by: lock; workers that stand still */
-    bool free;    /* guarded by: lock */
-} held = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-
-static void hold(struct service_job *job) {
-    (void)job;
-    (void)pthread_mutex_lock(&held.lock);
-    held.count++;
-    (void)pthread_cond_broadcast(&held.changed);
-    while (!held.free) (void)pthread_cond_wait(&held.changed, &held.lock);
-    held.count--;
-    (void)pthread_mutex_unlock(&held.lock);
-}
-
-/* hold_workers returns when they do, and no job of theirs is in the queue. */
-static void hold_workers(void) {
-    held.free = false;
-    for (size_t i = 0; i < 2; i++) {
-        held.jobs[i].run = hold;
-        ok(service_submit_job(w.service, &held.jobs[i]));
-    }
-    (void)pthread_mutex_lock(&held.lock);
-    while (held.count < 2) (void)pthread_cond_wait(&held.changed, &held.lock);
-    (void)pthread_mutex_unlock(&held.lock);
-}
-
-static void let_go(void) {
-    (void)pthread_mutex_lock(&held.lock);
-    held.free = true;
-    (void)pthread_cond_broadcast(&held.changed);
-    (void)pthread_mutex_unlock(&held.lock);
-}
-
 static void load_policy(void) {
     static const char yaml[] =
         "apiVersion: attestd/v1\nkind: Policy\nname: built\nrequire:\n"
@@ -287,7 +250,7 @@ START_TEST(test_a_batch_fills_the_workers_queue_with_a_window_of_questions) {
     load_policy();
     for (unsigned i = 0; i < EVIDENCE; i++) attest_one(i);
     struct batch b = {.path = DECIDE_BATCH, .wire = questions(ITEMS)};
-    hold_workers();
+    hold_workers(&w);
     batch_start(&b);
     turn_reactor(40); /* more turns than all of a window would take */
     let_go();
@@ -302,7 +265,7 @@ START_TEST(test_of_a_batch_whose_caller_went_away_nothing_more_is_decided) {
     for (unsigned i = 0; i < EVIDENCE; i++) attest_one(i);
     struct batch b = {.path = DECIDE_BATCH, .wire = questions(ITEMS), .timeout_ms = 2000};
     uint64_t before = given_up(), decided = counter(DECIDED);
-    hold_workers();
+    hold_workers(&w);
     batch_start(&b);
     batch_join(&b);
     ck_assert_int_eq(b.result.code, ERROR_DEADLINE_EXCEEDED);

@@ -700,9 +700,8 @@ static void check_removal(struct bench *b, enum policy_decision before) {
         struct policy_evidence kept[GIVEN_MAX];
         struct policy_outcome out;
         size_t n = 0;
-        for (size_t i = 0; i < b->count; i++) {
+        for (size_t i = 0; i < b->count; i++)
             if (i != gone) kept[n++] = b->evidence[i];
-        }
         ck_assert_ptr_null(policy_decide(&b->arena, b->set, &b->question, kept, n, &out));
         ck_assert_msg(before == POLICY_ALLOW || out.decision == POLICY_DENY,
                       "without #%zu it is allowed", gone);
