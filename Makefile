@@ -50,6 +50,7 @@ OBJ     := $(SRC_C:%.c=$(BUILD)/%.o) $(SRC_CXX:%.cc=$(BUILD)/%.o) $(OBJ_GEN)
 BINS    := $(foreach b,attestd attest,$(if $(wildcard cmd/$(b)/*.c),$(BUILD)/$(b)))
 TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/%,$(wildcard tests/unit/test_*.c))
 FUZZERS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+TSAN_O  := $(if $(findstring thread,$(SAN)),$(BUILD)/tests/tsan_close.o)
 HELPERS := $(patsubst tests/tools/%.c,$(BUILD)/tools/%,$(wildcard tests/tools/*.c))
 
 all: $(BINS) $(if $(SAN),,$(BINS:$(BUILD)/%=build/%))
@@ -73,12 +74,12 @@ $(BUILD)/lib.a: $(OBJ) ; @rm -f $@.$$$$ ; $(AR) rcs $@.$$$$ $^ && mv $@.$$$$ $@
 $(BUILD)/%.o: %.c | $(GEN_H) ; @mkdir -p $(@D) ; $(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(BUILD)/%.o: %.cc | $(PACKAGES) ; @mkdir -p $(@D) ; $(CXX) $(CPPFLAGS) $(CXXFLAGS) -c $< -o $@
 cmd_objects = $(patsubst %.c,$(BUILD)/%.o,$(wildcard cmd/$(1)/*.c))
-$(BUILD)/attestd: $(call cmd_objects,attestd) $(BUILD)/lib.a
-$(BUILD)/attest: $(call cmd_objects,attest) $(BUILD)/lib.a
+$(BUILD)/attestd: $(call cmd_objects,attestd) $(TSAN_O) $(BUILD)/lib.a
+$(BUILD)/attest: $(call cmd_objects,attest) $(TSAN_O) $(BUILD)/lib.a
 $(BUILD)/attestd $(BUILD)/attest: ; $(CXX) $(LDFLAGS) $^ $(LDLIBS) -o $@
-$(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/lib.a
+$(BUILD)/test_%: $(BUILD)/tests/unit/test_%.o $(TSAN_O) $(BUILD)/lib.a
 	$(CXX) $(LDFLAGS) $^ $(LDLIBS) $(CHECKLIB) -o $@
-$(BUILD)/tools/%: $(BUILD)/tests/tools/%.o $(BUILD)/lib.a
+$(BUILD)/tools/%: $(BUILD)/tests/tools/%.o $(TSAN_O) $(BUILD)/lib.a
 	@mkdir -p $(@D) ; $(CXX) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 # --- tests
@@ -104,7 +105,7 @@ build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/lib.a
 	$(CXX) -fsanitize=fuzzer,address,undefined $@.o $(BUILD)/lib.a $(LDLIBS) -o $@
 # The same targets with a main that replays files, in every variant.
 replay: $(FUZZERS:%=$(BUILD)/replay_%)
-$(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(BUILD)/lib.a
+$(BUILD)/replay_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/replay.o $(TSAN_O) $(BUILD)/lib.a
 	$(CXX) $(LDFLAGS) $^ $(LDLIBS) -o $@
 check: replay
 
