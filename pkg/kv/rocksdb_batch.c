@@ -17,6 +17,7 @@
     ((size_t)8 << 20) /* of a cleared batch: a full round of usual entries has less */
 
 struct row {
+    uint64_t front;  /* family and first octets of the key, which order most rows */
     size_t at;       /* of the key in `octets`; the value follows it */
     uint32_t number; /* in the order of putting */
     uint32_t key_len;
@@ -42,8 +43,17 @@ struct kv_batch *rocks_batch_new(struct kv *kv) {
     return b;
 }
 
+/* front_of is the family, then the first seven octets of the key (with zeros behind a shorter one),
+ * as a number: rows whose fronts differ are in its order. */
+static uint64_t front_of(uint8_t family, struct bytes key) {
+    uint64_t front = family;
+    for (size_t i = 0; i < 7; i++) front = front << 8 | (i < key.len ? key.data[i] : 0);
+    return front;
+}
+
 static void add_row(struct kv_batch *b, struct row row, struct bytes key, struct bytes value) {
     ASSERT(key.len <= UINT32_MAX && value.len <= UINT32_MAX);
+    row.front = front_of(row.family, key);
     row.at = b->octets.len;
     row.number = (uint32_t)(b->rows.len / sizeof row);
     row.key_len = (uint32_t)key.len;
@@ -85,7 +95,7 @@ static struct bytes key_of(const uint8_t *octets, const struct row *r) {
 
 static int by_key(const void *a, const void *b, void *octets) {
     const struct row *ra = a, *rb = b;
-    if (ra->family != rb->family) return ra->family < rb->family ? -1 : 1;
+    if (ra->front != rb->front) return ra->front < rb->front ? -1 : 1;
     int order = bytes_compare(key_of(octets, ra), key_of(octets, rb));
     if (order != 0) return order;
     return ra->number < rb->number ? -1 : 1;
