@@ -40,6 +40,8 @@ suite() { # a Check program: counts its checks
     elif [ "$rc" -ne 0 ] || [ "$bad" -ne 0 ]; then
         [ "$bad" -ne 0 ] || bad=1
         echo "FAILED $name:"
+        grep -E -A 14 'WARNING: ThreadSanitizer|ERROR: [A-Za-z]*Sanitizer|runtime error' "$logs/$name.log" |
+            head -n 30
         grep -E ':[FE]:' "$logs/$name.log" | head -n 20
         tail -n 10 "$logs/$name.log"
     fi
