@@ -1,8 +1,10 @@
 /* Attest and AttestBatch: a submission waits for its round without holding a thread. A large one is
- * checked, hashed and signed on a worker: 2 MiB of JSON take most of a second. */
+ * checked, hashed and signed on a worker, also as an item of a batch: 2 MiB of JSON take most of a
+ * second. */
 #include "api/internal.h"
 
 #define INLINE_OCTETS_MAX ((size_t)64 << 10) /* of a message: about a millisecond */
+#define ITEM_OCTETS_MAX ((size_t)16 << 10)   /* of an item of a larger one: a turn begins several */
 #define ATTEST_WINDOW 1024 /* items of one batch in the log's queue at once: a round's worth */
 
 /* --- request to submission */
@@ -151,10 +153,19 @@ void api_attest(struct api_call *c) {
 
 static void item_ready(struct service_attest *req) { api_batch_ready(req->ctx); }
 
+static const Attestd__V1__AttestBatchRequest *batch_of(const struct api_call *c) {
+    return (const Attestd__V1__AttestBatchRequest *)c->request;
+}
+
+static bool is_large(const struct api_call *c, size_t index) {
+    const Attestd__V1__AttestRequest *item = batch_of(c)->requests[index];
+    return c->message_octets > INLINE_OCTETS_MAX &&
+           protobuf_c_message_get_packed_size(&item->base) > ITEM_OCTETS_MAX;
+}
+
 static struct error *begin_item(struct api_call *c, struct api_batch_item *item,
                                 bool *out_pending) {
-    const Attestd__V1__AttestBatchRequest *request =
-        (const Attestd__V1__AttestBatchRequest *)c->request;
+    const Attestd__V1__AttestBatchRequest *request = batch_of(c);
     item->attest = (struct service_attest){.arena = &item->arena, .ready = item_ready, .ctx = item};
     return begin(c, request->requests[item->index], &item->attest, out_pending);
 }
@@ -191,6 +202,7 @@ static ProtobufCMessage *assemble(struct api_maker *mk, ProtobufCMessage *const 
 }
 
 void api_attest_batch(struct api_call *c) {
-    static const struct api_batch_kind kind = {ATTEST_WINDOW, begin_item, finish_item, assemble};
-    api_batch_start(c, &kind, ((const Attestd__V1__AttestBatchRequest *)c->request)->n_requests);
+    static const struct api_batch_kind kind = {ATTEST_WINDOW, is_large, begin_item, finish_item,
+                                               assemble};
+    api_batch_start(c, &kind, batch_of(c)->n_requests);
 }

@@ -1,7 +1,7 @@
 /*
- * A batch: items begin in order, a few a turn so that the reactor serves others too, at most a
- * window of them under way; each is finished as it becomes ready, its memory freed at once, and
- * its result kept. The answer leaves when all are done.
+ * A batch: items begin in order, a few a turn so that the reactor serves others too, large ones on
+ * a worker, at most a window of them under way; each is finished as it becomes ready, its memory
+ * freed at once, and its result kept. The answer leaves when all are done.
  *
  * Items that became ready lie on a list until the reactor takes them all. Who puts the first one on
  * an empty list posts, once; nobody else touches the batch after the item is on the list, and it
@@ -12,6 +12,7 @@
 #include "api/internal.h"
 
 #define BEGIN_PER_TURN 16
+#define LARGE_WINDOW 16 /* under way when a large one begins: others need workers too */
 
 struct api_batch {
     struct api_call *call;
@@ -23,6 +24,7 @@ struct api_batch {
     size_t count;
     size_t begun;
     size_t done;
+    bool next_is_large;                     /* the item that begins next */
     bool continues;                         /* a post of take_turn is on its way */
     _Atomic(struct api_batch_item *) ready; /* newest first */
 };
@@ -87,23 +89,48 @@ static void end(struct api_batch *b) {
 
 static size_t under_way(const struct api_batch *b) { return b->begun - b->done; }
 
-static struct error *begin_one(struct api_batch *b, struct api_batch_item *item,
+/* aim looks at the item that is next to begin. */
+static void aim(struct api_batch *b) {
+    b->next_is_large =
+        b->begun < b->count && b->kind->is_large != NULL && b->kind->is_large(b->call, b->begun);
+}
+
+static bool may_begin(const struct api_batch *b) {
+    return b->begun < b->count &&
+           under_way(b) < (b->next_is_large ? LARGE_WINDOW : b->kind->window);
+}
+
+static void begin_on_a_worker(struct service_job *job) {
+    struct api_batch_item *item = (struct api_batch_item *)job;
+    struct api_batch *b = item->batch;
+    bool pending = false;
+    struct error *err = b->kind->begin(b->call, item, &pending);
+    if (pending) return; /* api_batch_ready was called or will be; the batch may be gone */
+    item->unbegun = err;
+    api_batch_ready(item);
+}
+
+static struct error *begin_one(struct api_batch *b, struct api_batch_item *item, bool is_large,
                                bool *out_pending) {
     if (rpc_call_cancelled(b->call->rpc)) {
         return error_new(ERROR_CANCELLED, "nobody waits for the batch any more");
     }
-    return b->kind->begin(b->call, item, out_pending);
+    if (!is_large) return b->kind->begin(b->call, item, out_pending);
+    item->job.run = begin_on_a_worker;
+    *out_pending = true;
+    return service_submit_job(b->call->api->options.service, &item->job);
 }
 
 static void begin_some(struct api_batch *b) {
-    for (size_t n = 0; n < BEGIN_PER_TURN && b->begun < b->count; n++) {
-        if (under_way(b) >= b->kind->window) return;
+    for (size_t n = 0; n < BEGIN_PER_TURN && may_begin(b); n++) {
         struct api_batch_item *item = &b->items[b->begun];
+        bool is_large = b->next_is_large;
         item->batch = b;
         item->index = b->begun++;
+        aim(b);
         arena_init_within(&item->arena, API_ITEM_MEMORY_MAX, b->call->arena->budget);
         bool pending = false;
-        struct error *err = begin_one(b, item, &pending);
+        struct error *err = begin_one(b, item, is_large, &pending);
         if (err != NULL || !pending) settle(b, item, err);
     }
 }
@@ -114,7 +141,7 @@ static void take_turn(struct rpc_call *rpc, void *arg) {
     begin_some(b);
     if (b->done == b->count) {
         end(b);
-    } else if (b->begun < b->count && under_way(b) < b->kind->window) {
+    } else if (may_begin(b)) {
         b->continues = true;
         rpc_call_post(rpc, take_turn, b);
     }
@@ -125,7 +152,7 @@ static void ready_posted(struct rpc_call *rpc, void *arg) {
     struct api_batch_item *item = atomic_exchange(&b->ready, NULL);
     while (item != NULL) {
         struct api_batch_item *next = item->next_ready;
-        settle(b, item, NULL);
+        settle(b, item, MOVE(item->unbegun));
         item = next;
     }
     if (!b->continues) take_turn(rpc, b);
@@ -174,5 +201,6 @@ void api_batch_start(struct api_call *c, const struct api_batch_kind *kind, size
         api_call_end(c, err);
         return;
     }
+    aim(b);
     take_turn(c->rpc, b);
 }

@@ -162,6 +162,7 @@ static ProtobufCMessage *assemble(struct api_maker *mk, ProtobufCMessage *const 
 }
 
 void api_decide_batch(struct api_call *c) {
-    static const struct api_batch_kind kind = {DECIDE_WINDOW, begin_item, finish_item, assemble};
+    static const struct api_batch_kind kind = {DECIDE_WINDOW, NULL, begin_item, finish_item,
+                                               assemble};
     api_batch_start(c, &kind, ((const Attestd__V1__DecideBatchRequest *)c->request)->n_requests);
 }

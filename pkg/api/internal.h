@@ -145,9 +145,11 @@ Attestd__V1__Attestation *api_make_attestation(struct api_maker *mk,
 
 /* --- batch.c: many items, each with its own result */
 struct api_batch_item {
+    struct service_job job;            /* first: of a large one */
     struct api_batch_item *next_ready; /* the list's */
     struct api_batch *batch;
-    struct arena arena; /* from begin to finish */
+    struct arena arena;    /* from begin to finish */
+    struct error *unbegun; /* why a large one was not begun */
     size_t index;
     union {
         struct service_attest attest;
@@ -157,6 +159,8 @@ struct api_batch_item {
 
 struct api_batch_kind {
     size_t window; /* items under way at once */
+    /* Whether to begin it takes so long that a worker has to; NULL: never. */
+    bool (*is_large)(const struct api_call *c, size_t index);
     /* Decode item `index` of the request and begin it; *out_pending: api_batch_ready follows. */
     struct error *(*begin)(struct api_call *c, struct api_batch_item *item, bool *out_pending);
     /* The response of one item, or its error. Messages go to `mk`, which outlives the item. */

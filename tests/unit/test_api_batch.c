@@ -279,6 +279,57 @@ START_TEST(test_of_a_batch_whose_caller_went_away_nothing_more_is_decided) {
 }
 END_TEST
 
+/* --- large items are begun on the workers */
+#define LARGE_ITEMS 100              /* more than the workers' queue holds */
+#define LARGE_OCTETS ((size_t)20000) /* attest.c's ITEM_OCTETS_MAX and more */
+
+/* `large` items, of which the middle one is refused, then one small one. */
+static struct bytes large(size_t count) {
+    struct buf b;
+    buf_init_arena(&b, &w.arena, (size_t)4 << 20);
+    buf_put_cstr(&b, "{\"requests\":[");
+    for (size_t i = 0; i <= count; i++) {
+        const char *type =
+            i == count / 2 ? "https://slsa.dev/verification_summary/v1" : "https://t.test/v1";
+        buf_printf(&b, "%s{\"predicateType\":\"%s\",\"json\":{\"i\":%zu,\"pad\":\"",
+                   i == 0 ? "" : ",", type, i);
+        for (size_t n = 0; i < count && n < LARGE_OCTETS; n += 10) buf_put_cstr(&b, "0123456789");
+        buf_put_cstr(&b, "\"},\"subject\":[{\"digest\":{\"sha256\":\"" SHA_A "\"}}]}");
+    }
+    buf_put_cstr(&b, "]}");
+    buf_put_u8(&b, 0);
+    ok(buf_finish(&b, "large"));
+    return wire_of(&w, "attestd.v1.AttestBatchRequest", (const char *)b.data);
+}
+
+START_TEST(test_large_items_of_a_batch_are_begun_by_workers) {
+    struct batch b = {.path = BATCH, .wire = large(LARGE_ITEMS)};
+    hold_workers(&w);
+    batch_start(&b);
+    turn_reactor(20);
+    ck_assert(!atomic_load(&b.is_done));
+    ck_assert_uint_eq(tlog_head(w.rig.log).size, 0);
+    let_go();
+    batch_join(&b);
+    const Attestd__V1__AttestBatchResponse *r =
+        (const Attestd__V1__AttestBatchResponse *)answer_of(&b, "attestd.v1.AttestBatchResponse");
+    ck_assert_uint_eq(r->n_results, LARGE_ITEMS + 1);
+    for (size_t i = 0; i < r->n_results; i++) {
+        const Attestd__V1__AttestBatchResponse__Item *item = r->results[i];
+        if (i == LARGE_ITEMS / 2) {
+            ck_assert_int_eq(item->result_case,
+                             ATTESTD__V1__ATTEST_BATCH_RESPONSE__ITEM__RESULT_ERROR);
+            ck_assert_int_eq(item->error->code, ERROR_INVALID_ARGUMENT);
+        } else {
+            ck_assert_int_eq(item->result_case,
+                             ATTESTD__V1__ATTEST_BATCH_RESPONSE__ITEM__RESULT_RESPONSE);
+        }
+    }
+    arena_done(&b.arena);
+    ck_assert_uint_eq(tlog_head(w.rig.log).size, LARGE_ITEMS);
+}
+END_TEST
+
 /* --- how many items */
 START_TEST(test_a_batch_of_questions_is_bounded_as_one_of_attestations_is) {
     load_policy();
@@ -303,6 +354,7 @@ static Suite *batch_suite(void) {
     tcase_add_test(tc, test_of_a_batch_whose_caller_went_away_nothing_more_is_logged);
     tcase_add_test(tc, test_a_batch_fills_the_workers_queue_with_a_window_of_questions);
     tcase_add_test(tc, test_of_a_batch_whose_caller_went_away_nothing_more_is_decided);
+    tcase_add_test(tc, test_large_items_of_a_batch_are_begun_by_workers);
     tcase_add_test(tc, test_a_batch_of_questions_is_bounded_as_one_of_attestations_is);
     suite_add_tcase(s, tc);
     return s;
