@@ -63,19 +63,36 @@ static struct arena_block *block_new(struct arena *a, size_t need) {
     return b;
 }
 
-void *arena_alloc(struct arena *a, size_t size) {
+static size_t padded(size_t size) {
     const size_t align = alignof(max_align_t);
+    return (size + align - 1) & ~(align - 1);
+}
+
+void *arena_alloc(struct arena *a, size_t size) {
     if (size > a->max_bytes - a->used_bytes) return NULL; /* used <= max always holds */
-    size_t padded = (size + align - 1) & ~(align - 1);
-    if (padded < size || padded > a->max_bytes - a->used_bytes) return NULL;
+    size_t taken = padded(size);
+    if (taken < size || taken > a->max_bytes - a->used_bytes) return NULL;
 
     struct arena_block *b = a->blocks;
-    if (b == NULL || padded > b->size - b->used) b = block_new(a, padded);
+    if (b == NULL || taken > b->size - b->used) b = block_new(a, taken);
     if (b == NULL) return NULL;
     void *p = (char *)b->data + b->used;
-    b->used += padded;
-    a->used_bytes += padded;
+    b->used += taken;
+    a->used_bytes += taken;
     return p;
+}
+
+bool arena_extend(struct arena *a, const void *p, size_t size, size_t new_size) {
+    struct arena_block *b = a->blocks;
+    if (b == NULL || padded(size) > b->used) return false;
+    if ((const char *)p != (const char *)b->data + (b->used - padded(size))) return false;
+    size_t more = padded(new_size) - padded(size);
+    if (padded(new_size) < new_size || more > b->size - b->used ||
+        more > a->max_bytes - a->used_bytes)
+        return false;
+    b->used += more;
+    a->used_bytes += more;
+    return true;
 }
 
 struct bytes arena_copy(struct arena *a, struct bytes in) {

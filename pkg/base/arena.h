@@ -2,6 +2,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/bytes.h"
@@ -28,6 +29,11 @@ void arena_init_within(struct arena *a, size_t max_bytes, struct arena_budget *b
 /* arena_alloc returns `size` zeroed bytes, aligned for any type and valid until arena_done, or
  * NULL if the arena would pass a bound of its own or of its budget, or memory is out. */
 void *arena_alloc(struct arena *a, size_t size) __attribute__((__malloc__));
+
+/* arena_extend grows `p`, of `size` bytes, in place to `new_size`, which is no less, with zeroes.
+ * It can where `p` was the last that arena_alloc gave out and its block has room; else, or past the
+ * arena's bound, it changes nothing and returns false. */
+bool arena_extend(struct arena *a, const void *p, size_t size, size_t new_size);
 
 /* arena_copy returns a copy of `in` in `a` with a NUL behind it (not counted in len); data is NULL
  * if the arena would pass its bound or memory is out. An empty `in` gives a non-NULL pointer. */

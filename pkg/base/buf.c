@@ -21,6 +21,8 @@ static bool grow(struct buf *b, size_t need) {
     uint8_t *data = NULL;
     if (b->arena == NULL) {
         data = alloc_resize(b->data, cap);
+    } else if (b->data != NULL && arena_extend(b->arena, b->data, b->cap, cap)) {
+        data = b->data;
     } else {
         data = arena_alloc(b->arena, cap);
         if (data != NULL && b->len > 0) memcpy(data, b->data, b->len);

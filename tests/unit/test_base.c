@@ -87,6 +87,30 @@ START_TEST(test_arenas_keep_a_bound_that_they_share) {
 }
 END_TEST
 
+START_TEST(test_arena_extends_what_it_gave_out_last_alone) {
+    struct arena a;
+    arena_init(&a, 6000);
+    ck_assert(!arena_extend(&a, "", 0, 1)); /* gave out nothing yet */
+    uint8_t *p = arena_alloc(&a, 100);
+    memset(p, 0xAA, 100);
+    ck_assert(arena_extend(&a, p, 100, 1001));
+    for (size_t i = 0; i < 1001; i++) ck_assert_uint_eq(p[i], i < 100 ? 0xAA : 0);
+    uint8_t *q = arena_alloc(&a, 10);
+    ck_assert(q >= p + 1001);
+    ck_assert(!arena_extend(&a, p, 1001, 1002)); /* not the last any more */
+    ck_assert(!arena_extend(&a, q, 10, 4000));   /* the block is full */
+    size_t used = a.used_bytes;
+    ck_assert(!arena_extend(&a, q, 10, SIZE_MAX));
+    ck_assert_uint_eq(a.used_bytes, used);
+    ck_assert_ptr_nonnull(arena_alloc(&a, 3072)); /* a second block, with room for 8,192 */
+    uint8_t *r = arena_alloc(&a, 1000);
+    ck_assert(!arena_extend(&a, r, 1000, 1000 + 6100 - a.used_bytes)); /* the arena's bound */
+    ck_assert(arena_extend(&a, r, 1000, 1500));
+    ck_assert_uint_le(a.used_bytes, a.max_bytes);
+    arena_done(&a);
+}
+END_TEST
+
 START_TEST(test_arena_survives_every_allocation_failure) {
     for (long n = 0; n < 6; n++) {
         struct arena a;
@@ -129,6 +153,27 @@ START_TEST(test_buf_clear_to_keeps_no_more_than_it_may) {
     ck_assert(bytes_equal(buf_bytes(&b), BYTES_LIT("again")));
 }
 END_TEST
+
+START_TEST(test_bufs_of_one_arena_grow_beside_each_other) {
+    struct arena a;
+    struct buf one, two;
+    arena_init(&a, (size_t)1 << 20);
+    buf_init_arena(&one, &a, 100000);
+    buf_init_arena(&two, &a, 100000);
+    for (size_t i = 0; i < 60000; i++) {
+        buf_put_u8(&one, (uint8_t)(i % 251));
+        if (i % 7 == 0) buf_put_u8(&two, (uint8_t)(i % 253));
+    }
+    ck_assert_ptr_null(buf_finish(&one, "one"));
+    ck_assert_ptr_null(buf_finish(&two, "two"));
+    for (size_t i = 0; i < 60000; i++) {
+        ck_assert_uint_eq(one.data[i], i % 251);
+        if (i % 7 == 0) ck_assert_uint_eq(two.data[i / 7], i % 253);
+    }
+    arena_done(&a);
+}
+END_TEST
+
 START_TEST(test_buf_writes_every_form) {
     CLEANUP(buf_done) struct buf b;
     buf_init(&b, 4096);
@@ -222,9 +267,11 @@ int main(void) {
     tcase_add_test(tc, test_utf8_is_what_rfc3629_says);
     tcase_add_test(tc, test_arena_keeps_its_bound_and_zeroes);
     tcase_add_test(tc, test_arenas_keep_a_bound_that_they_share);
+    tcase_add_test(tc, test_arena_extends_what_it_gave_out_last_alone);
     tcase_add_test(tc, test_arena_survives_every_allocation_failure);
     tcase_add_test(tc, test_buf_failure_is_sticky_and_said_once);
     tcase_add_test(tc, test_buf_clear_to_keeps_no_more_than_it_may);
+    tcase_add_test(tc, test_bufs_of_one_arena_grow_beside_each_other);
     tcase_add_test(tc, test_buf_writes_every_form);
     tcase_add_test(tc, test_reader_fails_for_good);
     tcase_add_test(tc, test_error_carries_reason_and_field_through_wraps);
