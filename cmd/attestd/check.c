@@ -69,7 +69,7 @@ int fsck_main(int argc, char **argv) {
             code = result.problems == 0 ? EXIT_CLEAN : EXIT_OTHER;
     }
     directory_done(&d);
-    return code;
+    return report_output(code, EXIT_USAGE);
 }
 
 /* --- anchor accept */

@@ -26,4 +26,8 @@ int report(struct error *err, int code);
  * directory (3), else 1. */
 int exit_of(const struct error *err);
 
+/* report_output is `code`, or, where standard output did not take all that was printed, says so and
+ * gives `lost` for a code that was clean. */
+int report_output(int code, int lost);
+
 #endif

@@ -35,6 +35,8 @@ static struct error *take_flag(struct flags *f, int argc, char **argv, int *at) 
             return error_new(ERROR_INVALID_ARGUMENT, "%s wants %s", flag->name, flag->arg);
         value = argv[++*at];
     }
+    if (value != NULL && value[0] == '\0') /* as an unset variable leaves it */
+        return error_new(ERROR_INVALID_ARGUMENT, "%s is empty: it wants %s", flag->name, flag->arg);
     struct flag_value *v = &f->values[i];
     if (v->count == flag->max || v->count == FLAG_VALUES_MAX)
         return error_new(ERROR_INVALID_ARGUMENT, "%s is given too often", flag->name);

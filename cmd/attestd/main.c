@@ -59,8 +59,22 @@ int exit_of(const struct error *err) {
     }
 }
 
+int report_output(int code, int lost) {
+    if (fflush(stdout) == 0 && !ferror(stdout)) return code;
+    clearerr(stdout); /* said once */
+    int said = report(error_new(ERROR_UNAVAILABLE, "standard output cannot be written"), lost);
+    return code == EXIT_CLEAN ? said : code;
+}
+
+static bool is_help(const char *word) {
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 int version_main(int argc, char **argv) {
-    (void)argv;
+    if (argc == 2 && is_help(argv[1])) {
+        (void)printf("usage: attestd version\n");
+        return EXIT_CLEAN;
+    }
     if (argc > 1)
         return report(error_new(ERROR_INVALID_ARGUMENT, "version takes no arguments"), EXIT_USAGE);
     (void)printf("attestd %s\n", ATTESTD_VERSION);
@@ -146,18 +160,24 @@ int main(int argc, char **argv) {
     struct error *err = file_hold_standard();
     if (err != NULL) return report(err, EXIT_OTHER);
     if (argc < 2) return usage(stderr, EXIT_USAGE);
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)
-        return usage(stdout, EXIT_CLEAN);
-    if (strcmp(argv[1], "--version") == 0) return version_main(1, argv);
+    if (is_help(argv[1]) || strcmp(argv[1], "help") == 0)
+        return report_output(usage(stdout, EXIT_CLEAN), EXIT_OTHER);
+    if (strcmp(argv[1], "--version") == 0) return report_output(version_main(1, argv), EXIT_OTHER);
     err = crypto_init();
     if (err != NULL) return report(err, EXIT_OTHER);
+    bool family = false; /* "token" */
     for (size_t i = 0; i < COMMANDS; i++) {
         const struct command *c = &commands[i];
         int words = c->second == NULL ? 1 : 2;
         if (strcmp(argv[1], c->name) != 0) continue;
+        family = true;
         if (words == 2 && (argc < 3 || strcmp(argv[2], c->second) != 0)) continue;
-        return c->run(argc - words, argv + words);
+        int code = c->run(argc - words, argv + words);
+        return c->run == serve_main ? code : report_output(code, EXIT_OTHER);
     }
-    (void)fprintf(stderr, "attestd: unknown command \"%s\"\n\n", argv[1]);
+    if (family && argc == 3 && is_help(argv[2]))
+        return report_output(usage(stdout, EXIT_CLEAN), EXIT_OTHER);
+    (void)fprintf(stderr, "attestd: unknown command \"%s%s%s\"\n\n", argv[1],
+                  family && argc > 2 ? " " : "", family && argc > 2 ? argv[2] : "");
     return usage(stderr, EXIT_USAGE);
 }

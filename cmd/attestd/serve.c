@@ -95,7 +95,7 @@ int serve_main(int argc, char **argv) {
     if (flags.help) {
         flags_print_help(stdout, &flags, "attestd serve [flags]",
                          "attestd serve --data /tmp/attestd-demo --listen 127.0.0.1:0");
-        return EXIT_CLEAN;
+        return report_output(EXIT_CLEAN, EXIT_OTHER);
     }
     arena_init(&arena, SETTINGS_ARENA_MAX);
     err = read_config(&flags, &arena, &options.config);

@@ -145,7 +145,10 @@ static struct error *with_certificate(struct server *s,
     if (err == NULL) err = file_read_secret(s->tls_key.text, PEM_MAX, &key);
     if (err == NULL) err = use(s, chain, secret_view(key));
     arena_done(&arena);
-    return err;
+    if (err == NULL) return NULL;
+    return error_recode(err, ERROR_INVALID_ARGUMENT,
+                        "tls.certificate %s with tls.key %s does not serve",
+                        s->tls_certificate.text, s->tls_key.text);
 }
 
 static struct error *make_tls(struct server *s, struct bytes chain, struct bytes key) {

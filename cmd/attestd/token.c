@@ -92,9 +92,9 @@ static struct error *create(const struct directory *d, const struct wish *wish) 
     TRY(tokens_create(tokens, TEXT_LIT("offline"), &wish->record, &text, &p));
     struct error *err = hand_over(flags_get(&d->flags, "--out"), &text);
     secret_wipe(&text, sizeof text);
-    if (err == NULL)
-        (void)fprintf(stderr, "made " BYTES_FMT " (id " BYTES_FMT ")\n", BYTES_ARG(p->name),
-                      BYTES_ARG(p->token_id));
+    (void)fprintf(stderr, "made " BYTES_FMT " (id " BYTES_FMT ")%s\n", BYTES_ARG(p->name),
+                  BYTES_ARG(p->token_id),
+                  err == NULL ? "" : ", and nobody has it: revoke it, take a new name");
     return err;
 }
 

@@ -138,7 +138,7 @@ static struct error *save_by_default_name(struct submitting *s, struct bytes rec
         const char *name = subject_file_name(arena, &s->subjects[0], n);
         struct bytes there;
         s->saved = name;
-        struct error *err = file_write(name, receipt, 0644, FILE_NEW);
+        struct error *err = cli_create_file(name, receipt, 0644);
         if (err == NULL || error_code(err) != ERROR_ALREADY_EXISTS) return err;
         error_ignore(err, "it is kept already, or it is another file: then the next name");
         err = cli_read_file(arena, name, CLI_RECEIPT_MAX, &there);
@@ -154,7 +154,6 @@ static struct error *save(struct submitting *s) {
     struct cli *cli = s->cli;
     const char *path = args_value(&cli->args, "out");
     struct bytes receipt = bytes_of_cstr(s->response->receipt);
-    cli->advice = "The entry is logged; `attest get` gives its receipt again.";
     if (path == NULL) {
         TRY(save_by_default_name(s, receipt));
     } else if (strcmp(path, "-") == 0) {
@@ -164,8 +163,17 @@ static struct error *save(struct submitting *s) {
         TRY(cli_write_file(path, receipt, 0644));
         s->saved = path;
     }
-    cli->advice = NULL;
     return NULL;
+}
+
+/* Whatever fails from here on: the entry is there. */
+static void advise_logged(struct submitting *s) {
+    struct cli *cli = s->cli;
+    struct buf b;
+    buf_init_arena(&b, &cli->arena, 256);
+    buf_printf(&b, "The statement is logged, as entry %llu; `attest get %llu` gives its receipt.",
+               (unsigned long long)s->response->index, (unsigned long long)s->response->index);
+    cli->advice = cli_cstr(&cli->arena, buf_bytes(&b));
 }
 
 static void print_for_people(struct submitting *s, const struct bundle_verification *v) {
@@ -189,6 +197,8 @@ static struct error *send(struct submitting *s, int *out_exit) {
     struct cli *cli = s->cli;
     const struct ProtobufCMessage *m = NULL;
     struct bundle_verification v;
+    CLEANUP(trust_closep) struct trust *trust = NULL;
+    TRY(cli_trust(cli, &trust)); /* before: without it no receipt could be verified */
     TRY(cli_call(cli, &submit, &s->request, &m));
     s->response = (const Attestd__V1__AttestResponse *)m;
     const struct receipt_check check = {.receipt = bytes_of_cstr(s->response->receipt),
@@ -196,7 +206,9 @@ static struct error *send(struct submitting *s, int *out_exit) {
                                         .subjects = s->subjects,
                                         .subject_count = s->subject_count,
                                         .predicate_type = s->predicate_type};
-    TRY(cli_check_receipt(cli, &cli->arena, &check, &v, &s->verified));
+    struct error *err = cli_check_receipt(cli, &cli->arena, &check, &v, &s->verified);
+    advise_logged(s);
+    TRY(err);
     *out_exit = CLI_EXIT_NO;
     if (!s->verified) return NULL;
     TRY(save(s));
@@ -205,7 +217,7 @@ static struct error *send(struct submitting *s, int *out_exit) {
     else
         print_for_people(s, &v);
     *out_exit = CLI_EXIT_YES;
-    return NULL;
+    return NULL; /* the advice stays, for standard output that cannot be written */
 }
 
 static struct error *begin(struct submitting *s) {

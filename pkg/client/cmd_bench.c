@@ -110,11 +110,14 @@ static struct error *finish(struct bench *b, int *out_exit) {
         cli_note(b->cli, "\n");
     }
     if (b->done == 0) return error_new(ERROR_UNAVAILABLE, "no request was answered");
+    b->cli->calling = false;
     if (b->cli->json)
         TRY(print_json(b));
     else
         print_for_people(b);
-    *out_exit = b->refused == 0 ? CLI_EXIT_YES : CLI_EXIT_NO;
+    *out_exit = CLI_EXIT_YES;
+    if (b->errors > 0) *out_exit = CLI_EXIT_UNKNOWN;
+    if (b->refused > 0) *out_exit = CLI_EXIT_NO; /* of what was answered, not all verified */
     return NULL;
 }
 
@@ -134,6 +137,7 @@ struct error *run_bench(struct cli *cli, int *out_exit) {
     TRY(connection_ready(cli));
     b->trust = trust;
     TRY(b->work->prepare(b));
+    cli->calling = true;
     TRY(bench_run(b));
     trust->now_s += b->options.duration_ms / 1000 + 1; /* receipts are younger than the trust */
     return finish(b, out_exit);

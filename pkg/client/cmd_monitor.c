@@ -23,6 +23,7 @@ struct monitor {
     struct trust *trust;
     const char *state_path;
     struct head seen; /* size 0: nothing yet. Its root outlives a round; its note does not */
+    bool unverified;  /* a receipt that was given is none of this log */
     char why[256];
 };
 
@@ -74,9 +75,12 @@ static struct error *check_receipt(struct monitor *m, const char *path, const st
     struct bytes receipt;
     TRY(cli_read_file(cli_arena(m->cli), path, CLI_RECEIPT_MAX, &receipt));
     TRY(bundle_verify(cli_arena(m->cli), receipt, m->trust, NULL, (struct bytes){0}, &v));
-    *out_good = v.verdict == BUNDLE_VERIFIED;
-    if (!*out_good) {
-        (void)snprintf(m->why, sizeof m->why, "%.60s does not verify: %.150s", path, v.reason);
+    if (v.verdict != BUNDLE_VERIFIED) { /* anybody can make one: it does not convict the log */
+        cli_note(m->cli, "attest: %s does not verify, and says nothing of this log: ", path);
+        cli_put(m->cli->io->err, bytes_of_cstr(v.reason));
+        cli_note(m->cli, "\n");
+        m->unverified = true;
+        *out_good = true;
         return NULL;
     }
     const struct head then = {.size = v.tree_size, .root = v.root};
@@ -129,8 +133,7 @@ static struct error *report(struct monitor *m, const struct head *now, bool good
         cli_say(cli, ": %llu entries, root " BYTES_FMT "\n", (unsigned long long)now->size,
                 BYTES_ARG(buf_bytes(&root)));
     }
-    (void)fflush(cli->io->out);
-    return NULL;
+    return cli_flush(cli->io);
 }
 
 static struct error *round_of(struct monitor *m, bool *out_good) {
@@ -146,18 +149,20 @@ static struct error *round_of(struct monitor *m, bool *out_good) {
     return err;
 }
 
-/* A server that cannot be reached is no violation: it is looked at again. */
+/* A server that cannot be reached is no violation: it is looked at again. What this machine refuses
+ * (state, standard output) ends the monitor: it would see nothing, or tell nobody. */
 static struct error *follow(struct monitor *m, int64_t interval_ms, bool *out_good) {
     const struct timespec pause = {.tv_sec = interval_ms / 1000,
                                    .tv_nsec = interval_ms % 1000 * 1000000};
     for (;;) {
         struct error *err = round_of(m, out_good);
-        bool away = err != NULL && (error_code(err) == ERROR_UNAVAILABLE ||
-                                    error_code(err) == ERROR_DEADLINE_EXCEEDED);
+        bool away =
+            err != NULL && m->cli->calling &&
+            (error_code(err) == ERROR_UNAVAILABLE || error_code(err) == ERROR_DEADLINE_EXCEEDED);
         if (err != NULL && !away) return err;
         if (away) cli_note(m->cli, "attest: %s cannot be reached\n", m->cli->settings.server);
         error_ignore(err, "said; asked again later");
-        if (!away && !*out_good) return NULL;
+        if (!away && (!*out_good || m->unverified)) return NULL;
         (void)nanosleep(&pause, NULL);
     }
 }
@@ -179,6 +184,6 @@ struct error *run_log_monitor(struct cli *cli, int *out_exit) {
         TRY(round_of(&m, &good));
     else
         TRY(follow(&m, interval_ms, &good));
-    *out_exit = good ? CLI_EXIT_YES : CLI_EXIT_NO;
+    *out_exit = good && !m.unverified ? CLI_EXIT_YES : CLI_EXIT_NO;
     return NULL;
 }

@@ -55,11 +55,14 @@ static struct error *load_evidence(struct arena *arena, const char *dir,
         TRY(policies_read_file(arena, dir, e->statement_file, STATEMENT_OCTETS_MAX, &octets));
         struct error *err = intoto_statement_parse(arena, octets, &limits, &statements[i]);
         if (err != NULL) return error_wrap(err, "%s/" BYTES_FMT, dir, BYTES_ARG(e->statement_file));
+        bool of_gate = e->key == POLICY_CASE_KEY_DECISION;
+        if (e->key == POLICY_CASE_KEY_UNSAID) /* nobody but the gate can have one logged */
+            of_gate = text_equal(statements[i].predicate_type, TEXT_LIT(INTOTO_VSA_V1));
         evidence[i] = (struct policy_evidence){.index = i,
                                                .statement = &statements[i],
                                                .signer = e->signer,
                                                .logged_ms = e->logged_ms,
-                                               .decision_key = e->decision_key};
+                                               .decision_key = of_gate};
     }
     *out = evidence;
     return NULL;

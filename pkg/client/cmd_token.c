@@ -71,8 +71,9 @@ static struct error *print_created(struct cli *cli, const struct ProtobufCMessag
     TRY(buf_finish(&line, "token"));
     cli->advice =
         "The token is made and nobody has it: revoke it (`attest token list`), take a new name.";
-    if (path != NULL && strcmp(path, "-") != 0) TRY(cli_write_file(path, buf_bytes(&line), 0600));
-    cli->advice = NULL;
+    bool saved = path != NULL && strcmp(path, "-") != 0;
+    if (saved) TRY(cli_write_file(path, buf_bytes(&line), 0600));
+    if (saved) cli->advice = NULL; /* else it is of standard output */
     if (cli->json) return cli_print(cli, m);
     cli_note(cli, "token %s (id %s) until %s", t->token->name, t->token->id,
              time_of(cli, t->token->expires_at));

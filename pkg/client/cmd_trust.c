@@ -12,6 +12,24 @@ static const struct method get_trust = {
     .response = &attestd__v1__get_trust_response__descriptor,
 };
 
+static bool wants_print(const struct cli *cli) {
+    const char *path = args_value(&cli->args, "out");
+    return args_has(&cli->args, "key") || args_has(&cli->args, "log-vkey") ||
+           (path != NULL && strcmp(path, "-") == 0);
+}
+
+static struct error *check_usage(struct cli *cli) {
+    const char *path = args_value(&cli->args, "out");
+    bool prints = args_has(&cli->args, "key") || args_has(&cli->args, "log-vkey");
+    if (prints && path != NULL)
+        return cli_usage(cli, "--key and --log-vkey print and save nothing: leave --out away");
+    if (wants_print(cli) && args_has(&cli->args, "key") + args_has(&cli->args, "log-vkey") +
+                                    cli->json + (prints ? 0 : 1) >
+                                1)
+        return cli_usage(cli, "one of --key, --log-vkey, --out - and --json");
+    return NULL;
+}
+
 /* The line that C2SP tools want: name, hash and key of the log's Ed25519 key. */
 static struct error *print_vkey(struct cli *cli, const struct trust *t) {
     struct buf b;
@@ -27,20 +45,39 @@ static struct error *print_vkey(struct cli *cli, const struct trust *t) {
     return NULL;
 }
 
+static void say_refused(struct cli *cli, const char *path) {
+    cli_note(cli, "attest: the server's keys are not the ones saved in %s; nothing is %s\n", path,
+             wants_print(cli) ? "printed" : "saved");
+    cli_note(
+        cli,
+        "Ask whoever runs it, over another channel, before you remove it and its .keys.json.\n");
+}
+
+/* What is printed is believed, so it has to be what was pinned, where there is a pin. */
+static struct error *check_pin(struct cli *cli, const struct trust_files *files,
+                               bool *out_refused) {
+    const char *path = NULL;
+    enum trust_change change = TRUST_CHANGE_UNSET;
+    if (!settings_has_state_dir()) return NULL;
+    TRY(trust_path_of_server(cli, &path));
+    TRY(trust_compare(cli, path, files, &change));
+    *out_refused = change == TRUST_CHANGE_REFUSED;
+    if (*out_refused) say_refused(cli, path);
+    return NULL;
+}
+
 /* --key, --log-vkey and --out - print and save nothing. */
 static struct error *print_only(struct cli *cli, const Attestd__V1__GetTrustResponse *r,
-                                const struct trust_files *files, bool *out_done) {
+                                const struct trust_files *files, int *out_exit) {
     CLEANUP(trust_closep) struct trust *t = NULL;
-    const char *path = args_value(&cli->args, "out");
-    bool key = args_has(&cli->args, "key"), vkey = args_has(&cli->args, "log-vkey");
-    bool root = path != NULL && strcmp(path, "-") == 0;
-    *out_done = key || vkey || root;
-    if (key + vkey + root + cli->json > 1 && *out_done)
-        return cli_usage(cli, "one of --key, --log-vkey, --out - and --json");
-    if (!*out_done) return NULL;
+    bool refused = false;
     struct error *err = trust_open(files, &t); /* never print what does not hold together */
     if (err != NULL) return error_wrap(err, "the server's trust files");
-    if (vkey) return print_vkey(cli, t);
+    TRY(check_pin(cli, files, &refused));
+    *out_exit = refused ? CLI_EXIT_NO : CLI_EXIT_YES;
+    if (refused) return NULL;
+    if (args_has(&cli->args, "log-vkey")) return print_vkey(cli, t);
+    bool key = args_has(&cli->args, "key");
     struct bytes text = bytes_of_cstr(key ? r->signing_key_pem : r->trusted_root);
     (void)fwrite(text.data, 1, text.len, cli->io->out);
     return NULL;
@@ -58,22 +95,19 @@ struct error *run_trust(struct cli *cli, int *out_exit) {
     struct request r;
     const struct ProtobufCMessage *m = NULL;
     const char *path = args_value(&cli->args, "out");
-    bool done = false, refused = false;
+    bool refused = false;
+    TRY(check_usage(cli));
     cli_request_begin(cli, &r);
     TRY(cli_call(cli, &get_trust, &r, &m));
     const Attestd__V1__GetTrustResponse *t = (const Attestd__V1__GetTrustResponse *)m;
     const struct trust_files files = {bytes_of_cstr(t->trusted_root),
                                       bytes_of_cstr(t->signing_keys)};
     *out_exit = CLI_EXIT_YES;
-    TRY(print_only(cli, t, &files, &done));
-    if (done) return NULL;
+    if (wants_print(cli)) return print_only(cli, t, &files, out_exit);
     if (path == NULL) TRY(trust_path_of_server(cli, &path));
     TRY(trust_pin(cli, path, &files, &refused));
     if (refused) {
-        cli_note(cli,
-                 "attest: the server's keys are not the ones saved in %s; nothing is saved\n"
-                 "Ask whoever runs it, over another channel, before you remove that file.\n",
-                 path);
+        say_refused(cli, path);
         *out_exit = CLI_EXIT_NO;
         return NULL;
     }

@@ -196,7 +196,9 @@ struct error *cli_call(struct cli *cli, const struct method *m, struct request *
         return same;
     }
     TRY(msg_pack(cli_arena(cli), message, &wire));
+    cli->calling = true;
     TRY(call_until_answered(cli, m, wire, &answer));
+    cli->calling = false;
     message = NULL;
     err = msg_unpack(cli->schema, cli_arena(cli), m->response, answer, &limits, &message);
     if (err != NULL)

@@ -1,6 +1,7 @@
 /* Files of the person who runs the command. What must survive a crash goes through file/. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,10 +67,37 @@ static struct error *write_through(const char *path, struct bytes octets) {
     return NULL;
 }
 
+/* A stop (Ctrl-C) while a file is written waits until it is whole, so that no part of it, perhaps
+ * of a secret, is left under another name. */
+static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+#define STOPS (sizeof stops / sizeof *stops)
+static volatile sig_atomic_t stop_held;
+
+static void hold_stop(int signum) { stop_held = signum; }
+
+static struct error *write_whole(const char *path, struct bytes octets, mode_t mode,
+                                 enum file_over over) {
+    struct sigaction before[STOPS];
+    const struct sigaction hold = {.sa_handler = hold_stop, .sa_flags = SA_RESTART};
+    stop_held = 0;
+    for (size_t i = 0; i < STOPS; i++) {
+        (void)sigaction(stops[i], NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN) (void)sigaction(stops[i], &hold, NULL);
+    }
+    struct error *err = file_write(path, octets, mode, over);
+    for (size_t i = 0; i < STOPS; i++) (void)sigaction(stops[i], &before[i], NULL);
+    if (stop_held != 0) (void)raise(stop_held);
+    return err;
+}
+
 struct error *cli_write_file(const char *path, struct bytes octets, mode_t mode) {
     struct stat st;
     if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) return write_through(path, octets);
-    return file_write(path, octets, mode, FILE_REPLACE);
+    return write_whole(path, octets, mode, FILE_REPLACE);
+}
+
+struct error *cli_create_file(const char *path, struct bytes octets, mode_t mode) {
+    return write_whole(path, octets, mode, FILE_NEW);
 }
 
 /* --- hashing */

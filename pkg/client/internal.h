@@ -109,6 +109,8 @@ MUST_USE struct error *cli_read_file(struct arena *arena, const char *path, size
                                      struct bytes *out);
 /* cli_write_file replaces a file whole, or not at all; a pipe or device is written to. */
 MUST_USE struct error *cli_write_file(const char *path, struct bytes octets, mode_t mode);
+/* cli_create_file makes one that is not there yet. Errors: ALREADY_EXISTS. */
+MUST_USE struct error *cli_create_file(const char *path, struct bytes octets, mode_t mode);
 /* cli_hash_file hashes a regular file; one that changes meanwhile is an error. */
 MUST_USE struct error *cli_hash_file(const char *path, struct sha256 *out);
 
@@ -127,8 +129,9 @@ struct cli {
     struct msg_schema *schema;     /* owned; made when first needed */
     struct connection *connection; /* owned; NULL until the first call */
     struct arena *scratch; /* NULL, or where calls put their messages: of one round of a loop */
-    int64_t timeout_ms;    /* --timeout; set with the connection */
-    int64_t deadline_ms;   /* by the monotone clock, of all calls together */
+    bool calling; /* in a call, or the last one failed: errors are the server's or the way's */
+    int64_t timeout_ms;  /* --timeout; set with the connection */
+    int64_t deadline_ms; /* by the monotone clock, of all calls together */
 };
 
 static inline struct arena *cli_arena(struct cli *cli) {
@@ -146,6 +149,8 @@ enum colour { COLOUR_NONE = 0, COLOUR_GOOD, COLOUR_BAD, COLOUR_DIM };
 void cli_colour(struct cli *cli, enum colour colour, const char *text);
 /* cli_json prints one JSON document and a newline. */
 void cli_json(struct cli *cli, struct bytes json);
+/* cli_flush says whether all that was printed until now could be written. Errors: UNAVAILABLE. */
+MUST_USE struct error *cli_flush(const struct client_io *io);
 MUST_USE struct error *cli_usage(struct cli *cli, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 const char *cli_time(struct arena *arena, int64_t unix_ms); /* RFC 3339 */

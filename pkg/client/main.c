@@ -9,10 +9,16 @@
 
 #define VERSION "0.1.0"
 
+#define LOCAL_ADVICE "Look at the path, at who may use it, and at the room on its disk."
+
 /* What a person can do about an error that no command knew better about. */
-static const char *todo_of(const struct error *err) {
+static const char *todo_of(const struct cli *cli, const struct error *err) {
     const char *advice = reason_advice(error_reason(err));
     if (advice[0] != '\0') return advice;
+    if (cli == NULL || !cli->calling) { /* of this machine's files: file_errno's codes */
+        enum error_code code = error_code(err);
+        return code == ERROR_UNAVAILABLE || code == ERROR_PERMISSION_DENIED ? LOCAL_ADVICE : "";
+    }
     switch (error_code(err)) {
         case ERROR_UNAVAILABLE:
             return "Is attestd running, are --server and --ca right? `curl -k SERVER/checkpoint` "
@@ -31,7 +37,7 @@ static const char *todo_of(const struct error *err) {
 static void print_error(const struct client_io *io, const struct cli *cli, struct error *err) {
     char text[2048];
     error_text(err, text, sizeof text);
-    const char *advice = cli != NULL && cli->advice != NULL ? cli->advice : todo_of(err);
+    const char *advice = cli != NULL && cli->advice != NULL ? cli->advice : todo_of(cli, err);
     (void)fprintf(io->err, "%sattest:%s ", io->err_colour ? "\033[31m" : "",
                   io->err_colour ? "\033[0m" : "");
     cli_put(io->err, bytes_of_cstr(text));
@@ -67,8 +73,7 @@ static int run_command(const struct command *command, int argc, char **argv,
     int code = CLI_EXIT_UNKNOWN;
     arena_init(&cli.arena, CLI_ARENA_MAX);
     struct error *err = run(&cli, argc, argv, &code);
-    if (err == NULL && (fflush(io->out) != 0 || ferror(io->out)))
-        err = error_new(ERROR_UNKNOWN, "standard output cannot be written");
+    if (err == NULL) err = cli_flush(io);
     if (err != NULL) {
         code = CLI_EXIT_UNKNOWN;
         (void)fflush(io->out);
@@ -131,8 +136,12 @@ int client_main(int argc, char **argv, const struct client_io *io) {
         argc--;
         argv++;
     }
-    if (answer_about_itself(argc, argv, io, &code))
-        return fflush(io->out) != 0 || ferror(io->out) ? CLI_EXIT_UNKNOWN : code;
+    if (answer_about_itself(argc, argv, io, &code)) {
+        struct error *err = cli_flush(io);
+        if (err == NULL) return code;
+        print_error(io, NULL, err);
+        return CLI_EXIT_UNKNOWN;
+    }
     const struct command *c = command_find(argc, argv, &words);
     if (c == NULL) return unknown_command(io, argc, argv);
     return run_command(c, argc - words, argv + words, io);

@@ -53,6 +53,11 @@ void cli_json(struct cli *cli, struct bytes json) {
     (void)fputc('\n', cli->io->out);
 }
 
+struct error *cli_flush(const struct client_io *io) {
+    if (fflush(io->out) == 0 && !ferror(io->out)) return NULL;
+    return error_new(ERROR_UNAVAILABLE, "standard output cannot be written");
+}
+
 struct error *cli_usage(struct cli *cli, const char *fmt, ...) {
     char text[512];
     va_list ap;

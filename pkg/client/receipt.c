@@ -57,13 +57,14 @@ struct error *cli_trust(struct cli *cli, struct trust **out) {
         TRY(cli_fetch_trust(cli, &files));
     } else {
         TRY(trust_path_of_server(cli, &path));
-        if (path_exists(path))
-            TRY(trust_read(&cli->arena, path, &files));
-        else
-            TRY(fetch_and_pin(cli, path, &files));
+        bool pinned = path_exists(path);
+        cli->advice = pinned ? TRUST_PIN_ADVICE : NULL;
+        TRY(pinned ? trust_read(&cli->arena, path, &files) : fetch_and_pin(cli, path, &files));
     }
     struct error *err = trust_open(&files, out);
-    return err == NULL ? NULL : error_wrap(err, "%s", path);
+    if (err != NULL) return error_wrap(err, "%s", path);
+    cli->advice = NULL;
+    return NULL;
 }
 
 static bool has_subject(const struct intoto_statement *st, const struct subject *s) {

@@ -232,20 +232,37 @@ static void note_line(void *ctx, const char *line) {
     cli_note(cli, "\n");
 }
 
-/* May `fetched` replace what is saved at `path`? Absent files may always be written; one of the two
- * alone may not: half a pin is none. */
-static struct error *compare_with_saved(struct cli *cli, const char *path, const char *keys_path,
-                                        const struct trust *fetched, enum trust_change *out) {
-    struct trust_files files;
-    CLEANUP(trust_closep) struct trust *saved = NULL;
-    *out = TRUST_CHANGE_ADDED;
-    if (!path_exists(path) && !path_exists(keys_path)) return NULL;
-    cli->advice = "Remove both files only if you know why they no longer fit.";
-    TRY(trust_read(&cli->arena, path, &files));
-    struct error *err = trust_open(&files, &saved);
+/* What is saved at `path`, to compare with. A first pin that was stopped left the keys alone, and
+ * so does who removes one of the two files: those keys still count, with the root that was fetched.
+ */
+static struct error *read_saved(struct cli *cli, const char *path, const char *keys_path,
+                                const struct trust_files *fetched, bool whole, struct trust **out) {
+    struct trust_files files = {.root = fetched->root};
+    cli->advice = TRUST_PIN_ADVICE;
+    if (whole)
+        TRY(trust_read(&cli->arena, path, &files));
+    else
+        TRY(cli_read_file(&cli->arena, keys_path, TRUST_OCTETS_MAX, &files.keys));
+    struct error *err = trust_open(&files, out);
     if (err != NULL) return error_wrap(err, "%s", path);
     cli->advice = NULL;
-    *out = client_compare_trust(saved, fetched, note_line, cli);
+    return NULL;
+}
+
+struct error *trust_compare(struct cli *cli, const char *path, const struct trust_files *fetched,
+                            enum trust_change *out) {
+    CLEANUP(trust_closep) struct trust *now = NULL;
+    CLEANUP(trust_closep) struct trust *saved = NULL;
+    const char *keys = NULL;
+    struct error *err = trust_open(fetched, &now);
+    if (err != NULL) return error_wrap(err, "the server's trust files");
+    TRY(join(&cli->arena, path, ".keys.json", "", &keys));
+    bool whole = path_exists(path);
+    *out = TRUST_CHANGE_ADDED;
+    if (!whole && !path_exists(keys)) return NULL;
+    TRY(read_saved(cli, path, keys, fetched, whole, &saved));
+    enum trust_change change = client_compare_trust(saved, now, note_line, cli);
+    if (whole || change == TRUST_CHANGE_REFUSED) *out = change;
     return NULL;
 }
 
@@ -253,16 +270,12 @@ struct error *trust_pin(struct cli *cli, const char *path, const struct trust_fi
                         bool *out_refused) {
     const char *keys = NULL;
     enum trust_change change = TRUST_CHANGE_UNSET;
-    CLEANUP(trust_closep) struct trust *now = NULL;
-    struct error *err = trust_open(fetched, &now);
-    if (err != NULL) return error_wrap(err, "the server's trust files");
     TRY(join(&cli->arena, path, ".keys.json", "", &keys));
-    err = compare_with_saved(cli, path, keys, now, &change);
+    struct error *err = trust_compare(cli, path, fetched, &change);
     *out_refused = err != NULL || change == TRUST_CHANGE_REFUSED;
     if (*out_refused) return err;
     if (change == TRUST_CHANGE_NONE) return NULL;
     TRY(make_folder_of(&cli->arena, path));
-    /* Keys first: stopped in between, the pair does not load, and says so. */
     TRY(cli_write_file(keys, fetched->keys, 0644));
     return cli_write_file(path, fetched->root, 0644);
 }

@@ -2,7 +2,11 @@
 #ifndef CLIENT_TRUST_H
 #define CLIENT_TRUST_H
 
+#include "client/client.h"
 #include "client/internal.h"
+
+/* About a pin that cannot be read. */
+#define TRUST_PIN_ADVICE "Remove it (and its .keys.json) only if you know why it no longer fits."
 
 struct trust_files {
     struct bytes root; /* a Sigstore trusted root */
@@ -22,9 +26,15 @@ MUST_USE struct error *trust_open(const struct trust_files *files, struct trust 
 void trust_close(struct trust *t);
 DEFINE_CLEANUP(struct trust, trust_close);
 
+/* trust_compare says how what was fetched differs from what is saved at `path` (nothing there:
+ * TRUST_CHANGE_ADDED) and prints each difference on standard error. Errors: what is saved cannot be
+ * read; half a pin counts as far as it goes. */
+MUST_USE struct error *trust_compare(struct cli *cli, const char *path,
+                                     const struct trust_files *fetched, enum trust_change *out);
+
 /* trust_pin saves what was fetched at `path`, unless it drops or changes what is saved there: then
  * *out_refused, nothing is written, and standard error says which. Also *out_refused with an error
- * if what is saved cannot be read, half a pin too. */
+ * if what is saved cannot be read. */
 MUST_USE struct error *trust_pin(struct cli *cli, const char *path,
                                  const struct trust_files *fetched, bool *out_refused);
 

@@ -244,6 +244,14 @@ static struct error *lock_folder(const char *dir, int *out_fd) {
 
 /* --- opening and closing */
 
+static struct error *open_failed(char *message) {
+    struct error *err = rocks_error(message, "open database");
+    if (error_code(err) != ERROR_DATA_LOSS) return err;
+    struct error *told = error_new(ERROR_DATA_LOSS, "%s; restore a backup", error_message(err));
+    error_free(err);
+    return told;
+}
+
 static struct error *open_db(struct kv_rocksdb *r, const char *dir) {
     const char *names[KV_FAMILY_COUNT];
     const rocksdb_options_t *options[KV_FAMILY_COUNT];
@@ -259,7 +267,7 @@ static struct error *open_db(struct kv_rocksdb *r, const char *dir) {
         r->db = rocksdb_open_column_families(r->options, dir, KV_FAMILY_COUNT, names, options,
                                              r->families, &message);
     }
-    if (message != NULL) return rocks_error(message, "open database");
+    if (message != NULL) return open_failed(message);
     ASSERT(r->db != NULL);
     return NULL;
 }

@@ -7,12 +7,14 @@
 
 static const char *const decisions[] = {"DENY", "ALLOW", NULL}; /* order of policy_decision */
 
+static const char *const keys[] = {"", "false", "true", NULL}; /* order of policy_case_key */
+
 struct case_evidence {
     struct decoded decoded;
     struct text statement;
     struct text signer;
     int64_t logged_ms;
-    bool decision_key;
+    int decision_key; /* enum policy_case_key */
 };
 
 struct case_subject {
@@ -58,7 +60,7 @@ static const struct field evidence_fields[] = {
     {.key = "statement", .type = FIELD_TEXT, .required = true, AT(statement)},
     {.key = "signer", .type = FIELD_TEXT, .required = true, AT(signer)},
     {.key = "loggedAt", .type = FIELD_TIME, .required = true, AT(logged_ms)},
-    {.key = "decisionKey", .type = FIELD_FLAG, AT(decision_key)},
+    {.key = "decisionKey", .type = FIELD_NAME, .names = keys, AT(decision_key)},
 };
 #undef AT
 static const struct schema evidence_schema = {.what = "evidence",
@@ -122,10 +124,11 @@ static struct error *convert(struct arena *arena, const struct case_yaml *in,
     if (evidence == NULL) return error_nomem();
     const struct case_evidence *items = in->evidence.items;
     for (size_t i = 0; i < in->evidence.count; i++) {
-        evidence[i] = (struct policy_case_evidence){.statement_file = items[i].statement,
-                                                    .signer = items[i].signer,
-                                                    .logged_ms = items[i].logged_ms,
-                                                    .decision_key = items[i].decision_key};
+        evidence[i] =
+            (struct policy_case_evidence){.statement_file = items[i].statement,
+                                          .signer = items[i].signer,
+                                          .logged_ms = items[i].logged_ms,
+                                          .key = (enum policy_case_key)items[i].decision_key};
     }
     *out = (struct policy_case){
         .name = in->name,

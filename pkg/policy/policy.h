@@ -110,11 +110,12 @@ bool policy_wants_signer(const struct policy_set *set, const struct policy_quest
                          struct text predicate_type, struct text signer);
 
 /* --- cases (<name>.test.yaml) */
+enum policy_case_key { POLICY_CASE_KEY_UNSAID, POLICY_CASE_KEY_OTHER, POLICY_CASE_KEY_DECISION };
 struct policy_case_evidence {
     struct text statement_file;
     struct text signer;
     int64_t logged_ms;
-    bool decision_key;
+    enum policy_case_key key; /* unsaid: the decision key's if it is a verification summary */
 };
 struct policy_case {
     struct text name;

@@ -31,19 +31,23 @@ static bool is_null(const struct doc_node *node) {
     return false;
 }
 
+static const char *if_empty(bool required) {
+    return required ? "fill it in" : "fill it in or remove it";
+}
+
 static struct error *need_text(const struct decoder *d, const struct doc_node *node,
-                               const char *key) {
+                               const struct field *f) {
     if (node->kind != DOC_SCALAR)
-        return doc_error(d->file, node->line, "`%s` must be one text, not a %s", key,
+        return doc_error(d->file, node->line, "`%s` must be one text, not a %s", f->key,
                          node->kind == DOC_LIST ? "list" : "map");
     if (is_null(node) || node->scalar.len == 0)
-        return doc_error(d->file, node->line, "`%s` is empty; fill it in or remove it", key);
+        return doc_error(d->file, node->line, "`%s` is empty; %s", f->key, if_empty(f->required));
     return NULL;
 }
 
 static struct error *decode_text(const struct decoder *d, const struct field *f,
                                  const struct doc_node *node, struct text *out) {
-    TRY(need_text(d, node, f->key));
+    TRY(need_text(d, node, f));
     if (f->type == FIELD_GLOB || f->type == FIELD_GLOBS) {
         const char *wrong = policy_glob_check(bytes_of_text(node->scalar));
         if (wrong != NULL) return doc_error(d->file, node->line, "`%s`: %s", f->key, wrong);
@@ -57,9 +61,8 @@ static struct error *need_list(const struct decoder *d, const struct field *f,
         return doc_error(d->file, node->line, "`%s` must be a list: [..]", f->key);
     if (node->count == 0 && !f->may_be_empty)
         return doc_error(d->file, node->line,
-                         "`%s` is an empty list, which nothing would satisfy; fill it in or "
-                         "remove it",
-                         f->key);
+                         "`%s` is an empty list, which nothing would satisfy; %s", f->key,
+                         if_empty(f->required));
     return NULL;
 }
 
@@ -78,7 +81,7 @@ static struct error *decode_texts(const struct decoder *d, const struct field *f
 static struct error *decode_count(const struct decoder *d, const struct field *f,
                                   const struct doc_node *node, uint64_t *out) {
     uint64_t v = 0;
-    TRY(need_text(d, node, f->key));
+    TRY(need_text(d, node, f));
     if (!node->plain || !bytes_to_u64(bytes_of_text(node->scalar), &v) || v < f->min || v > f->max)
         return doc_error(d->file, node->line, "`%s` must be a number from %llu to %llu", f->key,
                          (unsigned long long)f->min, (unsigned long long)f->max);
@@ -89,7 +92,7 @@ static struct error *decode_count(const struct decoder *d, const struct field *f
 static struct error *decode_duration(const struct decoder *d, const struct field *f,
                                      const struct doc_node *node, int64_t *out_ms) {
     int64_t ms = 0;
-    TRY(need_text(d, node, f->key));
+    TRY(need_text(d, node, f));
     if (!duration_parse(bytes_of_text(node->scalar), &ms) || ms <= 0)
         return doc_error(d->file, node->line,
                          "`%s` must be a time like 30d, 12h or 90m, above zero", f->key);
@@ -101,7 +104,7 @@ static struct error *decode_time(const struct decoder *d, const struct field *f,
                                  const struct doc_node *node, int64_t *out_ms) {
     int64_t seconds = 0;
     int32_t nanos = 0;
-    TRY(need_text(d, node, f->key));
+    TRY(need_text(d, node, f));
     if (!time_parse(bytes_of_text(node->scalar), &seconds, &nanos))
         return doc_error(d->file, node->line, "`%s` must be a time like 2026-01-02T00:00:00Z",
                          f->key);
@@ -118,7 +121,7 @@ static bool is_flag(const struct doc_node *node, bool *out) {
 
 static struct error *decode_flag(const struct decoder *d, const struct field *f,
                                  const struct doc_node *node, bool *out) {
-    TRY(need_text(d, node, f->key));
+    TRY(need_text(d, node, f));
     if (is_flag(node, out)) return NULL;
     return doc_error(d->file, node->line, "`%s` must be true or false", f->key);
 }
@@ -126,36 +129,38 @@ static struct error *decode_flag(const struct decoder *d, const struct field *f,
 static struct error *decode_name(const struct decoder *d, const struct field *f,
                                  const struct doc_node *node, int *out) {
     struct buf names;
-    TRY(need_text(d, node, f->key));
+    TRY(need_text(d, node, f));
     for (int i = 0; f->names[i] != NULL; i++) {
         if (!text_equal(node->scalar, text_of_cstr(f->names[i]))) continue;
         *out = i;
         return NULL;
     }
     buf_init_arena(&names, d->arena, 256);
-    for (int i = 0; f->names[i] != NULL; i++)
-        buf_printf(&names, "%s\"%s\"", i == 0 ? "" : " or ", f->names[i]);
+    for (int i = 0; f->names[i] != NULL; i++) {
+        if (f->names[i][0] == '\0') continue; /* what it is where the key is missing */
+        buf_printf(&names, "%s\"%s\"", names.len == 0 ? "" : " or ", f->names[i]);
+    }
     return doc_error(d->file, node->line, "`%s` must be " BYTES_FMT, f->key,
                      BYTES_ARG(buf_bytes(&names)));
 }
 
-static struct error *need_map(const struct decoder *d, const char *key,
+static struct error *need_map(const struct decoder *d, const char *key, bool required,
                               const struct doc_node *node) {
     if (node->kind != DOC_MAP)
         return doc_error(d->file, node->line, "`%s` must be a map: {key: value}", key);
     if (node->count == 0)
-        return doc_error(d->file, node->line, "`%s` is empty; fill it in or remove it", key);
+        return doc_error(d->file, node->line, "`%s` is empty; %s", key, if_empty(required));
     return NULL;
 }
 
 static struct error *decode_digests(const struct decoder *d, const struct field *f,
                                     const struct doc_node *node, struct digest_list *out) {
-    TRY(need_map(d, f->key, node));
+    TRY(need_map(d, f->key, f->required, node));
     struct intoto_digest *items = arena_alloc(d->arena, node->count * sizeof *items);
     if (items == NULL) return error_nomem();
     size_t n = 0;
     for (const struct doc_node *k = node->first; k != NULL; k = k->next, n++) {
-        TRY(need_text(d, k->value, f->key));
+        TRY(need_text(d, k->value, f));
         if (!hex_is_lower(bytes_of_text(k->value->scalar)))
             return doc_error(d->file, k->value->line, "a digest is lower-case hexadecimal");
         TRY(copy_text(d, k->scalar, &items[n].algorithm));
@@ -227,7 +232,7 @@ static struct error *decode_where_value(const struct decoder *d, const struct do
 
 static struct error *decode_where(const struct decoder *d, const struct field *f,
                                   const struct doc_node *node, struct where_list *out) {
-    TRY(need_map(d, f->key, node));
+    TRY(need_map(d, f->key, f->required, node));
     struct where *items = arena_alloc(d->arena, node->count * sizeof *items);
     if (items == NULL) return error_nomem();
     size_t n = 0;
@@ -316,7 +321,7 @@ struct error *schema_decode(const struct decoder *d, const struct schema *s,
                             const struct doc_node *node, void *out) {
     struct decoded head = {.line = node->line};
     ASSERT(s->field_count <= 32);
-    TRY(need_map(d, s->what, node));
+    TRY(need_map(d, s->what, true, node));
     for (const struct doc_node *k = node->first; k != NULL; k = k->next)
         TRY(decode_key(d, s, k, out, &head.present));
     for (size_t i = 0; i < s->field_count; i++) {

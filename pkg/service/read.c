@@ -270,7 +270,10 @@ struct error *service_entries(struct service *s, const struct principal *p, stru
     if (start > end) return error_field_new("start", "is beyond end");
     if (end - start > SERVICE_PAGE_MAX)
         return error_field_new("end", "at most %u entries a call", SERVICE_PAGE_MAX);
-    if (end > head) return in_future(end, head);
+    if (end > head)
+        return error_reason_new(REASON_TREE_SIZE_IN_FUTURE,
+                                "the log has %llu entries, fewer than were asked for",
+                                (unsigned long long)head);
     struct service_entry *entries = arena_alloc(arena, (size_t)(end - start + 1) * sizeof *entries);
     if (entries == NULL) return error_nomem();
     for (uint64_t i = start; i < end; i++) TRY(read_leaf(s, arena, i, &entries[i - start]));

@@ -274,6 +274,7 @@ struct error *sequencer_start(struct tlog *t) {
         if (err == NULL) started++;
     }
     t->running = err == NULL;
+    metric_queue("log", 0);
     if (err == NULL) return NULL;
     if (started > 0) hand_no_more(t, inlets[started - 1]);
     join(t, started);

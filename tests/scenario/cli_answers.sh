@@ -42,7 +42,10 @@ for line in 'list none' 'list a.bin --as-of x' 'log entries 0 1 --token-file non
     expect 2 "$attest" $line --timeout 1s --server https://127.0.0.1:1
     [ "$(wc -l <"$work/err")" -ge 2 ] || fail "it does not say what to do: $line"
 done
-expect 2 sh -c "'$attest' --help >/dev/full"
+for line in --help --version 'log --help' 'gate --help'; do
+    expect 2 sh -c "'$attest' $line >/dev/full"
+    said err "standard output cannot be written"
+done
 
 start_server "$work/data" --listen 127.0.0.1:0
 
@@ -81,6 +84,20 @@ for line in 'provenance a.bin' 'provenance a.bin --build-type x' 'provenance a.b
 done
 expect 2 "$attest" provenance a.bin --build-type b:x --param k=1 --param k=2
 said err "See \`attest provenance --help\`"
+
+# what is logged is logged, whatever becomes of the receipt: it says where it is
+for line in '--out nowhere/r.json' '--out /dev/full'; do
+    # shellcheck disable=SC2086
+    expect 2 "$attest" provenance a.bin --build-type https://b.example/v2 $line
+    said err "logged, as entry 1; \`attest get 1\`"
+done
+expect 2 sh -c "'$attest' provenance a.bin --build-type https://b.example/v2 --json --out a3.json >/dev/full"
+said err "logged, as entry 1; \`attest get 1\`"
+# a file of this machine is nothing that the server could help with
+expect 2 "$attest" get 0 --out /dev/full
+said err "the room on its disk"
+expect 2 "$attest" get 0 --out a.bin/got.json
+not_said err "token"
 
 # verify: offline, strictly; exit 1 is "no", 2 is "could not tell"
 receipt=a.bin.sigstore.json
@@ -154,6 +171,8 @@ expect 0 "$attest" log consistency 6 6 --json
 expect 2 "$attest" log consistency 6 3
 expect 0 "$attest" log entries 1 4
 [ "$(wc -l <"$work/out")" -eq 3 ] || fail "entries are not one a line"
+expect 2 "$attest" log entries 0 99999
+said err "the log has 7 entries"
 expect 2 "$attest" log entries 4 1
 
 # tokens: no more than they may, and gone when revoked
@@ -164,6 +183,8 @@ expect 2 "$attest" attest a.bin --predicate-type https://p.example/v9 --predicat
 said err "scope"
 expect 2 "$attest" token create reader --scope read
 expect 2 "$attest" token create lost --scope read --out nowhere/lost.token
+said err "revoke it"
+expect 2 sh -c "'$attest' token create lost-2 --scope read >/dev/full"
 said err "revoke it"
 expect 2 "$attest" token create other
 expect 0 "$attest" token list --json

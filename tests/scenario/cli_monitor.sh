@@ -57,7 +57,18 @@ said err "forked"
 sed 's/"logIndex":"1"/"logIndex":"0"/' f2.json >tampered.json
 expect 1 "$attest" log monitor --once --state "$work/new2.json" --receipt tampered.json
 said err "does not verify"
+not_said err "VIOLATION" # anybody can make such a file
+expect 1 "$attest" log monitor --once --json --state "$work/new2.json" --receipt tampered.json
+json 'd["consistent"] is True'
+expect 1 "$attest" log monitor --interval 100ms --state "$work/new2.json" --receipt tampered.json
 expect 0 "$attest" log monitor --once --state "$work/new2.json" --receipt f2.json
+
+# a monitor that can remember nothing, or tell nobody, ends and says why: it is not the server that is away
+expect 2 timeout 60 sh -c "'$attest' log monitor --interval 100ms --state '$work/new3.json' >/dev/full"
+said err "standard output"
+expect 2 timeout 60 "$attest" log monitor --interval 100ms --state /dev/full/state
+not_said err "cannot be reached"
+not_said err "Is attestd running"
 
 # a state that cannot be read is no fresh start
 echo '{' >"$work/new2.json"

@@ -41,6 +41,13 @@ expect 0 "$attest" trust
 said err "decision key"
 said err "was added"
 cmp "$keys" saved.json.keys.json || fail "the addition was not saved"
+# a first pin that was stopped left the keys alone: they still count, and the pin is made whole
+rm "$file"
+expect 0 "$attest" get 0
+said err "pinned the keys"
+cmp "$file" saved.json && cmp "$keys" saved.json.keys.json || fail "the pin was not made whole"
+expect 2 "$attest" trust --key --out key.pem
+[ ! -e key.pem ] || fail "--key does not print"
 stop_server
 
 # another server takes its place: own keys, own certificates
@@ -48,7 +55,14 @@ start_server "$work/data2" --listen "127.0.0.1:$port"
 expect 1 "$attest" trust
 said err "was dropped"
 cmp "$file" saved.json && cmp "$keys" saved.json.keys.json || fail "the pin was changed"
+for what in --key --log-vkey '--out -'; do # what is printed would be believed
+    # shellcheck disable=SC2086
+    expect 1 "$attest" trust $what
+    said err "was dropped"
+    [ ! -s "$work/out" ] || fail "keys that are not the pinned ones are printed"
+done
 expect 2 "$attest" provenance a.bin --build-type https://b.example/v2 --out bad.json
+said err "logged, as entry"
 [ ! -e bad.json ] || fail "an unverified receipt was written"
 expect 2 "$attest" get 0
 expect 2 "$attest" gate a.bin --environment production

@@ -27,6 +27,24 @@ expect 2 "$attestd" init --data "$d" --origin 'not a host'
 expect 2 "$attestd" init --data "$d" --tls-name '*.example'
 expect 0 "$attestd" --help
 expect 0 "$attestd" version
+for line in -h 'version --help' 'token --help' 'anchor --help' 'config -h'; do
+    # shellcheck disable=SC2086
+    expect 0 "$attestd" $line
+    said out "usage:"
+done
+# as an unset variable leaves it: never the default
+for line in 'init --data' 'serve --data' 'fsck --data' 'serve --policies' 'serve --anchor' 'init --origin' \
+    'init --key-passphrase-file'; do
+    # shellcheck disable=SC2086
+    expect 2 "$attestd" $line ''
+    said err "is empty"
+done
+[ ! -e "$XDG_DATA_HOME/attestd" ] || fail "a default directory was made"
+# an answer that cannot be given is no answer
+for line in version --help 'serve --help' 'config check'; do
+    expect 1 sh -c "'$attestd' $line >/dev/full"
+    said err "standard output"
+done
 for c in serve init fsck backup restore 'token create' 'anchor accept' 'config check'; do
     # shellcheck disable=SC2086
     expect 0 "$attestd" $c --help
@@ -49,6 +67,14 @@ openssl x509 -in "$d/tls/ca.pem" -noout -ext nameConstraints >"$work/out"
 said out "critical"
 said out "DNS:build7.example"
 not_said out "IP:"
+
+# so is a certificate of one's own that does not serve
+echo junk >"$work/junk.pem"
+for key in "$d/tls/server.key" /nonexistent; do
+    printf 'tls.certificate: %s\ntls.key: %s\n' "$work/junk.pem" "$key" >"$work/c.yaml"
+    expect 2 "$attestd" serve --data "$d" --anchor "$work/p.anchor" --config "$work/c.yaml" --listen 127.0.0.1:0
+    said err "tls.certificate $work/junk.pem with tls.key $key does not serve"
+done
 
 # policies that do not load are configuration, whatever is wrong with them
 for wrong in 'echo junk: 1 >p.yaml' 'ln -s /etc/hostname p.yaml' ': >p.yaml; chmod 666 p.yaml' \

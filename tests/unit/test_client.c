@@ -1,13 +1,18 @@
 /* client: what needs no server: arguments, help, exit codes, verify, policy test and lint, the pin,
  * the histogram. The rest: tests/scenario/cli_*.sh. */
 #include <check.h>
+#include <dirent.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "../tools/log_fixture.h"
 #include "client/client.h"
 #include "client/histogram.h"
+#include "client/internal.h"
 #include "codec/codec.h"
 
 #define OK(expr) ck_assert_ptr_null(expr)
@@ -123,7 +128,7 @@ END_TEST
 START_TEST(test_every_command_has_help_that_ends_with_its_example) {
     ck_assert_int_eq(ATTEST("--help"), 0);
     char *all = strdup(said_out), *state = NULL;
-    int commands = 0;
+    int count = 0;
     for (char *line = strtok_r(all, "\n", &state); line != NULL;
          line = strtok_r(NULL, "\n", &state)) {
         char one[20], two[20] = "";
@@ -142,9 +147,9 @@ START_TEST(test_every_command_has_help_that_ends_with_its_example) {
         char *example = strstr(said_out, want);
         ck_assert_msg(example != NULL, "%s is not in:\n%s", want, said_out);
         ck_assert_ptr_eq(strchr(example + 12, '\n'), example + strlen(example) - 1);
-        commands++;
+        count++;
     }
-    ck_assert_int_eq(commands, 21);
+    ck_assert_int_eq(count, 21);
     free(all);
 }
 END_TEST
@@ -452,6 +457,52 @@ START_TEST(test_histogram_at_its_ends) {
 }
 END_TEST
 
+/* --- a stop while a file is written */
+
+#define LONG_OCTETS ((size_t)64 << 20) /* takes long enough to be stopped in */
+
+static size_t files_of(const char *dir, const char *part) {
+    size_t n = 0;
+    DIR *d = opendir(dir);
+    ck_assert_ptr_nonnull(d);
+    for (struct dirent *e = readdir(d); e != NULL; e = readdir(d))
+        if (strstr(e->d_name, part) != NULL) n++;
+    (void)closedir(d);
+    return n;
+}
+
+static void *stop_writing(void *dir) {
+    while (files_of(dir, ".tmp-") == 0) {
+    }
+    (void)kill(getpid(), SIGINT);
+    return NULL;
+}
+
+START_TEST(test_a_stop_waits_until_a_file_is_whole) {
+    char dir[] = "/tmp/test-stop.XXXXXX", path[64];
+    int status = 0;
+    struct stat st;
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    (void)snprintf(path, sizeof path, "%s/token", dir);
+    pid_t child = fork();
+    if (child == 0) {
+        pthread_t thread;
+        uint8_t *octets = calloc(1, LONG_OCTETS);
+        (void)signal(SIGINT, SIG_DFL); /* Check has a handler */
+        if (octets == NULL || pthread_create(&thread, NULL, stop_writing, dir) != 0) _exit(3);
+        struct error *err = cli_create_file(path, (struct bytes){octets, LONG_OCTETS}, 0600);
+        _exit(err == NULL ? 0 : 1); /* not reached: the stop comes at the end */
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "status %d", status);
+    ck_assert_int_eq(stat(path, &st), 0);
+    ck_assert_uint_eq((size_t)st.st_size, LONG_OCTETS);
+    ck_assert_uint_eq(files_of(dir, ".tmp-"), 0);
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert_int_eq(rmdir(dir), 0);
+}
+END_TEST
+
 static Suite *client_suite(void) {
     Suite *s = suite_create("client");
     TCase *tc = tcase_create("offline");
@@ -471,6 +522,9 @@ static Suite *client_suite(void) {
     tcase_add_test(tc, test_the_pin_takes_additions_and_nothing_else);
     tcase_add_test(tc, test_percentiles_are_within_one_in_sixty_four);
     tcase_add_test(tc, test_histogram_at_its_ends);
+#ifndef __SANITIZE_THREAD__ /* whose runtime does not survive threads of a forked child */
+    tcase_add_test(tc, test_a_stop_waits_until_a_file_is_whole);
+#endif
     suite_add_tcase(s, tc);
     return s;
 }
