@@ -16,7 +16,7 @@
 
 /* What answers without credentials; each can be closed. */
 enum api_open {
-    API_OPEN_CHECKPOINT = 1 << 0, /* /checkpoint, Log.GetCheckpoint */
+    API_OPEN_CHECKPOINT = 1 << 0, /* /checkpoint */
     API_OPEN_TILES = 1 << 1,
     API_OPEN_TRUST = 1 << 2,      /* trust files, Trust.GetTrust */
     API_OPEN_HEALTH = 1 << 3,     /* closed: any valid token */

@@ -25,6 +25,8 @@ struct error *api_bearer(const struct api *a, struct bytes header, unsigned scop
                                 "the authorization field is not of the form \"Bearer <token>\"");
     }
     struct bytes bearer = {header.data + SCHEME_LEN, header.len - SCHEME_LEN};
+    while (bearer.len > 0 && bearer.data[0] == ' ') /* SPEC rfc6750 2.1: "Bearer" 1*SP b64token */
+        bearer = (struct bytes){bearer.data + 1, bearer.len - 1};
     const struct principal *p = NULL;
     TRY(tokens_authenticate(a->options.tokens, bearer, &p));
     if (scope != 0) TRY(principal_require(p, (enum scope)scope));

@@ -191,10 +191,10 @@ struct error *api_time_of(const Google__Protobuf__Timestamp *t, const char *fiel
                           struct intoto_time *out) {
     *out = (struct intoto_time){.set = t != NULL};
     if (t == NULL) return NULL;
-    if (t->seconds < TIME_SECONDS_MIN || t->seconds > TIME_SECONDS_MAX || t->nanos < 0 ||
-        t->nanos > 999999999) {
+    if (t->seconds < TIME_SECONDS_MIN || t->seconds > TIME_SECONDS_MAX)
         return error_field_new(field, "is not between the years 1 and 9999");
-    }
+    if (t->nanos < 0 || t->nanos > 999999999)
+        return error_field_new(field, "its nanos are not between 0 and 999,999,999");
     out->seconds = t->seconds;
     out->nanos = t->nanos;
     return NULL;

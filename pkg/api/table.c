@@ -47,7 +47,6 @@ const struct api_method api_table[] = {
     {.path = "/attestd.v1.Log/GetCheckpoint",
      .request = &attestd__v1__get_checkpoint_request__descriptor,
      .scope = SCOPE_READ,
-     .open = API_OPEN_CHECKPOINT,
      .run = api_get_checkpoint},
     {.path = "/attestd.v1.Log/GetInclusionProof",
      .request = &attestd__v1__get_inclusion_proof_request__descriptor,

@@ -44,3 +44,15 @@ bool text_of_bytes(struct bytes b, struct text *out) {
     *out = (struct text){(const char *)b.data, b.len};
     return true;
 }
+
+static uint8_t to_lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c; }
+
+bool bytes_start_with_nocase(struct bytes b, const char *lower) {
+    size_t i = 0;
+    while (lower[i] != '\0' && i < b.len && to_lower(b.data[i]) == (uint8_t)lower[i]) i++;
+    return lower[i] == '\0';
+}
+
+bool bytes_equal_nocase(struct bytes b, const char *lower) {
+    return bytes_start_with_nocase(b, lower) && strlen(lower) == b.len;
+}

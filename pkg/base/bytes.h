@@ -43,6 +43,11 @@ static inline bool bytes_start_with(struct bytes b, struct bytes prefix) {
     return b.len >= prefix.len && (prefix.len == 0 || memcmp(b.data, prefix.data, prefix.len) == 0);
 }
 
+/* bytes_equal_nocase and bytes_start_with_nocase compare ASCII without regard to case; `lower` is
+ * lower-case. */
+bool bytes_equal_nocase(struct bytes b, const char *lower);
+bool bytes_start_with_nocase(struct bytes b, const char *lower);
+
 static inline struct bytes bytes_of_text(struct text t) {
     return (struct bytes){(const uint8_t *)t.data, t.len};
 }

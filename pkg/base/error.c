@@ -15,6 +15,7 @@ struct error {
     enum reason reason;
     bool immortal; /* static storage: never freed */
     int line;
+    uint32_t retry_ms;
     const char *file;
     struct error *cause; /* owned, may be NULL */
     char field[ERROR_FIELD_MAX];
@@ -94,6 +95,11 @@ struct error *error_field_new_at(const char *file, int line, const char *field, 
     return err;
 }
 
+struct error *error_retry_after(struct error *err, uint32_t ms) {
+    if (!err->immortal) err->retry_ms = ms;
+    return err;
+}
+
 static const char *const code_names[] = {
     [0] = "OK",
     [ERROR_CANCELLED] = "CANCELLED",
@@ -137,6 +143,12 @@ const char *error_field(const struct error *err) {
     for (; err != NULL; err = err->cause)
         if (err->field[0] != '\0') return err->field;
     return "";
+}
+
+uint32_t error_retry_ms(const struct error *err) {
+    for (; err != NULL; err = err->cause)
+        if (err->retry_ms != 0) return err->retry_ms;
+    return 0;
 }
 
 void error_text(const struct error *err, char *out, size_t size) {

@@ -75,6 +75,9 @@ MUST_USE struct error *error_field_new_at(const char *file, int line, const char
                                           const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* error_retry_after says that a retry may succeed after `ms`; `err` is returned. */
+MUST_USE struct error *error_retry_after(struct error *err, uint32_t ms);
+
 /* error_nomem returns the static out-of-memory error; it needs no memory and no free. */
 MUST_USE struct error *error_nomem(void);
 
@@ -96,6 +99,9 @@ enum reason error_reason(const struct error *err);
 
 /* error_field returns the field path of `err` or of the nearest cause with one, else "". */
 const char *error_field(const struct error *err);
+
+/* error_retry_ms returns what error_retry_after said of `err` or of the nearest cause, else 0. */
+uint32_t error_retry_ms(const struct error *err);
 
 /* error_file and error_line tell where `err` was made, for the one log line about it. */
 const char *error_file(const struct error *err);

@@ -234,7 +234,7 @@ static const struct rpc_client_events warm_events = {.on_message = on_warm_messa
 
 static struct error *warm_up(struct engine *e) {
     const struct rpc_client_request request = {
-        .path = "/attestd.v1.Log/GetCheckpoint", .message = {0}, .timeout_ms = CALL_TIMEOUT_MS};
+        .path = "/grpc.health.v1.Health/Check", .message = {0}, .timeout_ms = CALL_TIMEOUT_MS};
     for (size_t i = 0; i < e->lane_count; i++) {
         struct rpc_client_call *call = NULL;
         TRY(rpc_client_new(e->loop, &e->options, &e->lanes[i].client));

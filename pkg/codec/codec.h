@@ -42,8 +42,8 @@ void time_put(struct buf *out, int64_t unix_ms);
 /* time_put_nanos is the same with nanoseconds, in 0, 3, 6 or 9 digits (protobuf's JSON form). */
 void time_put_nanos(struct buf *out, int64_t unix_seconds, int32_t nanos);
 
-/* time_parse reads RFC 3339 with "Z" or an offset, any number of fraction digits (kept to
- * nanoseconds). False, and nothing written, where it is malformed or outside years 1 to 9999. */
+/* time_parse reads RFC 3339 with "Z" or an offset and at most 9 fraction digits. False, and
+ * nothing written, where it is malformed or outside years 1 to 9999. */
 MUST_USE bool time_parse(struct bytes in, int64_t *out_unix_seconds, int32_t *out_nanos);
 
 /* duration_parse reads "30d", "12h", "5m", "10s", "250ms" (one number, one unit) into

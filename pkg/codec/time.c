@@ -102,7 +102,7 @@ static bool take_fraction(struct bytes *in, int32_t *nanos) {
     int32_t scale = 100000000;
     size_t digits = 0;
     for (unsigned d; take_digits(in, 1, &d); digits++, scale /= 10) *nanos += (int32_t)d * scale;
-    return digits > 0;
+    return digits > 0 && digits <= 9; /* finer ones would be lost without a word */
 }
 
 static bool take_offset(struct bytes *in, int64_t *seconds) {

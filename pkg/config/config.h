@@ -38,7 +38,7 @@
       "Certificate chain (PEM) of your own; empty: the built-in CA's.")                            \
     X(TEXT, tls_key, "tls.key", "", 0, 4096, RELOAD, "Private key (PEM) of tls.certificate.")      \
     X(FLAG, open_checkpoint, "open.checkpoint", "true", 0, 1, RESTART,                             \
-      "Serve /checkpoint and Log.GetCheckpoint without credentials.")                              \
+      "Serve /checkpoint without credentials.")                                                    \
     X(FLAG, open_tiles, "open.tiles", "true", 0, 1, RESTART, "Serve tiles without credentials.")   \
     X(FLAG, open_trust, "open.trust", "true", 0, 1, RESTART,                                       \
       "Serve trust files without credentials.")                                                    \

@@ -255,9 +255,19 @@ static void overrun(struct http_exchange *x, enum http_overrun what) {
     if (x->released) return;
     if (x->handler->on_overrun != NULL) x->handler->on_overrun(x->handler->ctx, x, what);
     if (x->responded || x->released) return;
-    exchange_answer(x, what == HTTP_BODY_TOO_LARGE ? 413 : 408);
+    static const int statuses[] = {
+        [HTTP_BODY_TOO_LARGE] = 413, [HTTP_BODY_TOO_SLOW] = 408, [HTTP_BODY_MALFORMED] = 400};
+    exchange_answer(x, statuses[what]);
     x->aborted = true;
     if (x->handler->on_aborted != NULL) x->handler->on_aborted(x->handler->ctx, x);
+}
+
+void exchange_malformed(struct http_exchange *x) {
+    if (!x->overrun && !x->ended) overrun(x, HTTP_BODY_MALFORMED);
+}
+
+bool exchange_outlives_eof(const struct http_exchange *x, bool gone) {
+    return x->ended || (!gone && x->request_ended && !x->responded);
 }
 
 static bool may_hold(const struct http_exchange *x, size_t len) {

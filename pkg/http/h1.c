@@ -101,7 +101,8 @@ static void h1_respond(struct http_exchange *x, int status, const struct http_fi
 /* send_head ends the head with its framing: known now that the response has ended or has begun to
  * leave. A request whose body has not come whole leaves the connection unusable. */
 static bool send_head(struct h1 *h, struct http_exchange *x) {
-    if (!x->request_ended || h->base.port->draining || h->eof) h->close = true;
+    bool last = h->eof && unread(h).len == 0;
+    if (!x->request_ended || h->base.port->draining || last) h->close = true;
     if (x->ended && !x->head_method) {
         buf_put_cstr(&h->head, "content-length: ");
         buf_put_dec(&h->head, exchange_waiting(x));
@@ -141,6 +142,11 @@ static void send_piece(struct h1 *h, struct http_exchange *x) {
 
 static void h1_advance(struct h1 *h);
 
+static void finish(struct h1 *h) {
+    h->finished = true;
+    net_conn_finish(h->base.net);
+}
+
 /* served ends the exchange; the connection is ready for the next one, or done. */
 static void served(struct h1 *h) {
     struct http_exchange *x = MOVE(h->x);
@@ -149,11 +155,11 @@ static void served(struct h1 *h) {
     exchange_detach(x);
     h->head_sent = h->chunks = false;
     if (close) {
-        h->finished = true;
-        net_conn_finish(h->base.net);
+        finish(h);
         return;
     }
     h1_advance(h);
+    if (h->eof && h->x == NULL && !h->finished) finish(h);
 }
 
 static void h1_on_writable(void *ctx) {
@@ -231,7 +237,8 @@ static bool keep_fields(struct http_exchange *x, const struct http1_head *head) 
         struct bytes low = {(const uint8_t *)lower, name.len};
         if (!exchange_field(x, low, head->fields[i].value)) return false;
     }
-    x->request.authority = http_request_field(x, "host");
+    x->request.authority = head->authority.data == NULL ? http_request_field(x, "host")
+                                                        : arena_copy(&x->arena, head->authority);
     return true;
 }
 
@@ -303,7 +310,9 @@ static bool read_body(struct h1 *h) {
         r = n > 0 ? HTTP1_DATA : HTTP1_MORE;
     }
     if (r == HTTP1_REFUSED) { /* neither its end nor what follows can be told */
-        net_conn_close(h->base.net);
+        h->close = true;
+        exchange_malformed(x);
+        if (h->x == x && !x->ended) net_conn_close(h->base.net);
         return false;
     }
     if (r == HTTP1_DATA) exchange_body(x, piece);
@@ -357,11 +366,13 @@ static void h1_on_data(void *ctx, struct bytes data) {
     h1_advance(h);
 }
 
-/* The peer will send nothing more. An answer that is ready is still sent. */
-static void h1_on_eof(void *ctx) {
+/* The peer will send nothing more, but may read on (SPEC rfc8446 6.1: its close_notify "does not
+ * have any effect on its read side"): whole requests are still answered, also those that wait in
+ * `in`. */
+static void h1_on_eof(void *ctx, bool gone) {
     struct h1 *h = ctx;
-    h->eof = h->close = true;
-    if (h->x == NULL || !h->x->ended) net_conn_close(h->base.net);
+    h->eof = true;
+    if (h->x == NULL || !exchange_outlives_eof(h->x, gone)) net_conn_close(h->base.net);
 }
 
 static void h1_on_closed(void *ctx, const struct error *why) {

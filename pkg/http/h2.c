@@ -16,6 +16,7 @@ struct h2 {
     struct guard control;    /* frames without useful work */
     size_t head_octets;      /* of the head that is being read */
     bool failed;             /* the session is broken: only closing is left */
+    bool eof;                /* the peer sends nothing more */
 };
 
 static struct h2 *h2_of(struct http_conn *c) { return (struct h2 *)c; }
@@ -318,10 +319,20 @@ static void h2_on_data(void *ctx, struct bytes data) {
     net_conn_wake(h->base.net);
 }
 
-/* A drained connection is over when its streams are. */
+/* SPEC rfc8446 6.1: a close_notify "does not have any effect on its read side". */
+static void h2_on_eof(void *ctx, bool gone) {
+    struct h2 *h = ctx;
+    h->eof = true;
+    for (struct http_exchange *x = h->base.exchanges; x != NULL; x = x->next)
+        if (x->attached && !exchange_outlives_eof(x, gone))
+            refuse_stream(h, x->stream_id, NGHTTP2_CANCEL);
+    net_conn_wake(h->base.net);
+}
+
+/* A drained connection, or one whose peer sends nothing more, is over when its streams are. */
 static bool is_over(const struct h2 *h) {
     if (h->failed) return true;
-    if (h->base.port->draining && h->base.exchange_count == 0) return true;
+    if ((h->eof || h->base.port->draining) && h->base.exchange_count == 0) return true;
     return !nghttp2_session_want_read(h->session) && !nghttp2_session_want_write(h->session);
 }
 
@@ -365,6 +376,7 @@ static void h2_on_closed(void *ctx, const struct error *why) {
 }
 
 static const struct net_events h2_events = {.on_data = h2_on_data,
+                                            .on_eof = h2_on_eof,
                                             .on_writable = h2_on_writable,
                                             .on_idle = h2_on_idle,
                                             .on_closed = h2_on_closed};

@@ -39,6 +39,7 @@ struct http_request {
 enum http_overrun {
     HTTP_BODY_TOO_LARGE = 1, /* more octets held than the caller may */
     HTTP_BODY_TOO_SLOW,      /* the body does not come */
+    HTTP_BODY_MALFORMED,     /* its chunks are none */
 };
 
 /* What serves a route. Callbacks that are NULL are passed over. An exchange that a route took is
@@ -54,8 +55,9 @@ struct http_handler {
     void (*on_end)(void *ctx, struct http_exchange *x);
     /* http_writable has become true again. */
     void (*on_writable)(void *ctx, struct http_exchange *x);
-    /* A limit on the body was reached: nothing more of it will come. The handler may answer in its
-     * own form; if it does not, 413 or 408 is sent and on_aborted follows. */
+    /* A limit on the body was reached, or it is malformed: nothing more of it will come. The
+     * handler may answer in its own form; if it does not, 413, 408 or 400 is sent and on_aborted
+     * follows. */
     void (*on_overrun)(void *ctx, struct http_exchange *x, enum http_overrun what);
     /* The peer reset the stream or the connection is gone: what is sent from now on is dropped. */
     void (*on_aborted)(void *ctx, struct http_exchange *x);

@@ -19,11 +19,10 @@ static bool is_field_octet(uint8_t c) { return c == '\t' || (c >= ' ' && c != 0x
 
 static uint8_t lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c; }
 
-bool bytes_equal_nocase(struct bytes b, const char *want) {
-    for (size_t i = 0; i < b.len; i++) {
-        if (want[i] == '\0' || lower(b.data[i]) != (uint8_t)want[i]) return false;
-    }
-    return want[b.len] == '\0';
+static int hex_value(uint8_t c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c = lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 static struct bytes trim(struct bytes b) {
@@ -69,18 +68,53 @@ static int check_version(struct bytes v) {
     return shaped ? 505 : 400;
 }
 
+/* is_host checks `uri-host [ ":" port ]` (SPEC rfc9110 7.2, rfc3986 3.2.2) by its octets. An empty
+ * one says that the target has no authority. */
+static bool is_host(struct bytes b) {
+    size_t end = b.len;
+    while (end > 0 && b.data[end - 1] >= '0' && b.data[end - 1] <= '9') end--;
+    bool port = end > 0 && b.data[end - 1] == ':';
+    if (port && b.len - end > 5) return false;
+    struct bytes name = {b.data, port ? end - 1 : b.len};
+    bool literal = name.len > 2 && name.data[0] == '[' && name.data[name.len - 1] == ']';
+    if (literal) name = (struct bytes){name.data + 1, name.len - 2};
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.data[i];
+        bool alnum = hex_value(c) >= 0 || (lower(c) > 'f' && lower(c) <= 'z');
+        if (alnum || (literal && c == ':')) continue;
+        if (c == 0 || strchr("-._~%!$&'()*+,;=", c) == NULL) return false;
+    }
+    return true;
+}
+
 /* The functions below return 0 or the status that refuses the request. */
+
+/* SPEC rfc9112 3.2.2: "a server MUST accept the absolute-form in requests", and its authority
+ * counts for the Host field's. */
+static int split_absolute(struct http1_head *h) {
+    size_t scheme = bytes_start_with_nocase(h->target, "https://")  ? 8
+                    : bytes_start_with_nocase(h->target, "http://") ? 7
+                                                                    : 0;
+    if (scheme == 0) return 400;
+    size_t end = scheme;
+    while (end < h->target.len && h->target.data[end] != '/' && h->target.data[end] != '?') end++;
+    h->authority = (struct bytes){h->target.data + scheme, end - scheme};
+    h->target = (struct bytes){h->target.data + end, h->target.len - end};
+    if (h->target.len == 0) h->target = BYTES_LIT("/");
+    if (h->authority.len == 0 || !is_host(h->authority)) return 400;
+    return h->target.data[0] == '/' ? 0 : 400;
+}
 
 static int read_request_line(struct bytes line, struct http1_head *h) {
     h->method = take_word(&line);
     h->target = take_word(&line);
-    if (!is_token(h->method) || h->method.len > 20) return 400;
-    if (h->target.len == 0 || h->target.data[0] != '/') return 400;
+    if (!is_token(h->method) || h->method.len > 20 || h->target.len == 0) return 400;
     for (size_t i = 0; i < h->target.len; i++) {
         uint8_t c = h->target.data[i];
         if (c <= ' ' || c >= 0x7f || c == '#') return 400;
     }
-    return check_version(line);
+    int status = h->target.data[0] == '/' ? 0 : split_absolute(h);
+    return status == 0 ? check_version(line) : status;
 }
 
 static int read_content_length(struct http1_head *h, struct bytes value) {
@@ -129,7 +163,7 @@ static int read_known_field(struct http1_head *h, const struct http_field *f) {
         h->expect_continue = true;
     }
     if (bytes_equal_nocase(f->name, "host")) {
-        if (h->host.data != NULL) return 400;
+        if (h->host.data != NULL || !is_host(f->value)) return 400;
         h->host = f->value;
     }
     return 0;
@@ -162,6 +196,10 @@ enum http1_result http1_head_read(struct bytes in, size_t max, struct http1_head
     struct bytes rest = {in.data, in.len < max ? in.len : max};
     struct bytes line = {0};
     *out = (struct http1_head){0};
+    /* SPEC rfc9112 2.2: "a server ... SHOULD ignore at least one empty line (CRLF) received prior
+     * to the request-line." */
+    if (bytes_start_with(rest, BYTES_LIT("\r\n")))
+        rest = (struct bytes){rest.data + 2, rest.len - 2};
     enum http1_result r = next_line(&rest, &line);
     if (r == HTTP1_REFUSED) return refuse(out, 400);
     size_t line_len = r == HTTP1_DONE ? line.len : rest.len;
@@ -199,12 +237,6 @@ enum chunk_state {
     CHUNK_TRAILER_LF,
     CHUNK_DONE,
 };
-
-static int hex_value(uint8_t c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c = lower(c);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 static bool size_octet(struct http1_chunked *c, uint8_t o) {
     int v = hex_value(o);

@@ -1,15 +1,15 @@
 /*
  * http1: the octets of HTTP/1.1 requests (RFC 9112). Pure. Stricter than the standard where
  * leniency lets two readers of the same octets disagree: no bare CR or LF, no folded lines, no
- * white space before the colon, no empty lines before a request, no absolute-form target, no
- * repeated Host, Content-Length or Transfer-Encoding, never Content-Length with Transfer-Encoding.
+ * white space before the colon, no repeated Host, Content-Length or Transfer-Encoding, never
+ * Content-Length with Transfer-Encoding.
  */
 #ifndef HTTP_HTTP1_H
 #define HTTP_HTTP1_H
 
 #include "http/http.h"
 
-#define HTTP1_FIELDS_MAX 100
+#define HTTP1_FIELDS_MAX 512     /* of 32 octets and more each: header_list_max is reached before */
 #define HTTP1_LINE_MAX 8192      /* of a request line: 414 */
 #define HTTP1_CHUNK_LINE_MAX 256 /* of a chunk's size and extensions */
 #define HTTP1_TRAILERS_MAX 4096
@@ -26,7 +26,8 @@ enum http1_framing { HTTP1_NO_BODY = 0, HTTP1_LENGTH, HTTP1_CHUNKED };
 /* A request's head; everything borrows from the octets that were read. */
 struct http1_head {
     struct bytes method;
-    struct bytes target; /* begins with "/" */
+    struct bytes target;    /* begins with "/" */
+    struct bytes authority; /* of an absolute-form target; counts for Host's. data NULL: none */
     struct bytes host;
     struct http_field fields[HTTP1_FIELDS_MAX]; /* names as received, values without outer blanks */
     size_t field_count;
@@ -56,8 +57,5 @@ struct http1_chunked {
  * at least one octet; call again. MORE: all of `*in` was taken. DONE: the body is over, and `*in`
  * is what follows it. Extensions and trailers are read and dropped. */
 enum http1_result http1_chunked_read(struct http1_chunked *c, struct bytes *in, struct bytes *out);
-
-/* bytes_equal_nocase compares ASCII without regard to case; `lower` is lower-case. */
-bool bytes_equal_nocase(struct bytes b, const char *lower);
 
 #endif

@@ -130,6 +130,12 @@ void exchange_set_target(struct http_exchange *x, struct bytes target);
 void exchange_begin(struct http_exchange *x);
 void exchange_body(struct http_exchange *x, struct bytes chunk);
 void exchange_end(struct http_exchange *x);
+/* exchange_malformed ends a body whose octets make no sense. */
+void exchange_malformed(struct http_exchange *x);
+/* exchange_outlives_eof says whether a peer that sends nothing more still gets its answer: one that
+ * is ready, or, unless its socket is shut too (`gone`), that of a whole request. A response that
+ * goes on (a stream) is not kept up: that nobody reads it any more would not be noticed. */
+bool exchange_outlives_eof(const struct http_exchange *x, bool gone);
 /* exchange_take moves up to `max` octets of the response's body to `out`; returns how many. */
 size_t exchange_take(struct http_exchange *x, uint8_t *out, size_t max);
 size_t exchange_waiting(const struct http_exchange *x);

@@ -112,6 +112,13 @@ void conn_unpoll(struct net_conn *c) {
     c->polled = 0;
 }
 
+/* The peer's socket is shut, after its close_notify had come. */
+static void conn_gone(struct net_conn *c) {
+    if (c->state != CONN_OPEN || !c->eof || c->gone) return;
+    c->gone = true;
+    c->events->on_eof(c->ctx, true);
+}
+
 static void on_poll(uv_poll_t *handle, int status, int events) {
     struct net_conn *c = ((struct conn_poll *)handle->data)->conn;
     if (c == NULL) return;
@@ -129,11 +136,12 @@ static void on_poll(uv_poll_t *handle, int status, int events) {
             break;
         default:
             if ((events & UV_WRITABLE) != 0) c->want_write = false;
+            if ((events & UV_DISCONNECT) != 0) conn_gone(c);
             if ((events & UV_READABLE) != 0 || c->read_blocked) conn_read(c);
             if (c->state != CONN_CLOSED && (events & UV_WRITABLE) != 0) conn_mark_dirty(c);
             break;
     }
-    if (c->state != CONN_CLOSED && status < 0 && c->paused) {
+    if (c->state != CONN_CLOSED && status < 0 && (c->paused || c->eof)) {
         conn_fail(c, error_new(ERROR_UNAVAILABLE, "the connection was reset"));
     }
     conn_poll_update(c);
@@ -179,7 +187,9 @@ struct error *conn_poll_fd(struct net_conn *c, int fd, int events) {
 void conn_poll_update(struct net_conn *c) {
     if (c->poll == NULL || c->state == CONN_CONNECTING) return;
     bool reading = c->state != CONN_FINISHING && !c->paused && !c->eof;
-    int want = (reading ? UV_READABLE : 0) | (c->want_write || c->read_blocked ? UV_WRITABLE : 0);
+    bool half_closed = c->state == CONN_OPEN && c->eof && !c->gone;
+    int want = (reading ? UV_READABLE : 0) | (c->want_write || c->read_blocked ? UV_WRITABLE : 0) |
+               (half_closed ? UV_DISCONNECT : 0);
     if (want == c->polled) return;
     c->polled = want;
     (void)uv_poll_start(&c->poll->handle, want, on_poll); /* with 0 it stops */

@@ -55,11 +55,12 @@ static enum io read_some(struct net_conn *c, size_t *out_len, struct error **out
 
 static void reached_eof(struct net_conn *c) {
     c->eof = true;
+    c->gone = c->ssl == NULL;
     if (c->state != CONN_OPEN || c->events->on_eof == NULL) {
         conn_fail(c, NULL);
         return;
     }
-    c->events->on_eof(c->ctx);
+    c->events->on_eof(c->ctx, c->gone);
 }
 
 /* What comes after our goodbye is dropped, straight from the socket. */

@@ -125,6 +125,7 @@ struct net_conn {
     bool read_blocked; /* OpenSSL must write before it can read on */
     bool read_again;   /* more may be had without a poll event */
     bool eof;
+    bool gone; /* on_eof was told so */
     char peer[INET6_ADDRSTRLEN + 8];
 };
 

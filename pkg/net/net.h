@@ -118,8 +118,10 @@ struct net_events {
     void (*on_open)(void *ctx, struct net_conn *conn);
     /* Octets came; `data` is valid for the call. */
     void (*on_data)(void *ctx, struct bytes data);
-    /* The peer will send nothing more. NULL: the connection is closed. */
-    void (*on_eof)(void *ctx);
+    /* The peer will send nothing more. NULL: the connection is closed. Under TLS it comes with its
+     * close_notify, after which it may read on, and once more with `gone` set if its socket is shut
+     * too: then most likely nobody reads. Without TLS that is the same event, once. */
+    void (*on_eof)(void *ctx, bool gone);
     /* There is room: write up to net_conn_room octets. Runs at the end of the turn of a
      * net_conn_wake, and again after what it wrote has left, until it writes nothing. */
     void (*on_writable)(void *ctx);

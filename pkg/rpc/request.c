@@ -10,7 +10,7 @@
 static struct error *check_connect_head(const struct rpc_call *call) {
     struct bytes version = rpc_call_metadata(call, "connect-protocol-version");
     if (version.data != NULL && !bytes_equal(version, BYTES_LIT("1"))) {
-        return error_new(ERROR_INVALID_ARGUMENT, "connect-protocol-version: only 1 is spoken");
+        return error_field_new("connect-protocol-version", "only 1 is spoken");
     }
     struct bytes coding = rpc_call_metadata(call, "content-encoding");
     if (coding.len > 0 && !bytes_equal(coding, BYTES_LIT("identity"))) {
@@ -32,7 +32,7 @@ static struct error *read_deadline(struct rpc_call *call) {
         return NULL;
     }
     if (!(grpc ? rpc_timeout_parse(text, &us) : rpc_connect_timeout_parse(text, &us))) {
-        return error_new(ERROR_INVALID_ARGUMENT, "%s: malformed", name);
+        return error_field_new(name, "malformed");
     }
     call_start_deadline(call, us);
     return NULL;
@@ -73,9 +73,10 @@ static struct error *too_large(const struct rpc_call *call) {
 static struct error *frame_error(const struct rpc_call *call, enum rpc_frame r) {
     switch (r) {
         case RPC_FRAME_COMPRESSED:
-            return error_new(ERROR_UNIMPLEMENTED, "compressed messages are not spoken");
+            return error_new(ERROR_UNIMPLEMENTED, "grpc-encoding: only identity is spoken");
         case RPC_FRAME_BAD_FLAG:
-            return error_new(ERROR_INVALID_ARGUMENT, "a message's compressed flag is not 0 or 1");
+            return error_reason_new(REASON_MALFORMED_MESSAGE,
+                                    "a message's compressed flag is not 0 or 1");
         case RPC_FRAME_TOO_LARGE:
             return too_large(call);
         default:
@@ -140,7 +141,8 @@ static void finish_stream(struct rpc_call *call) {
     if (!call->at_end || call->body.len > 0 || call->cancelled) return;
     call->at_end = false; /* once */
     if (!rpc_frames_at_rest(&call->frames)) {
-        call_refuse(call, error_new(ERROR_INVALID_ARGUMENT, "the last message is cut short"));
+        call_refuse(call,
+                    error_reason_new(REASON_MALFORMED_MESSAGE, "the last message is cut short"));
         return;
     }
     (void)hand_on(call, (struct bytes){0});
@@ -189,7 +191,7 @@ static struct error *check_whole(struct rpc_call *call) {
         return NULL;
     }
     if (!rpc_frames_at_rest(&call->frames)) {
-        return error_new(ERROR_INVALID_ARGUMENT, "the message is cut short");
+        return error_reason_new(REASON_MALFORMED_MESSAGE, "the message is cut short");
     }
     if (!call->has_message) return error_new(ERROR_UNIMPLEMENTED, "no request message");
     return NULL;

@@ -43,16 +43,17 @@ struct dialect {
     enum rpc_codec codec;
 };
 
-/* dialect_of is unset for what we do not speak. gRPC needs HTTP/2, for its trailers. */
+/* dialect_of is unset for what we do not speak. gRPC needs HTTP/2, for its trailers. SPEC rfc9110
+ * 8.3.1: "The type and subtype tokens are case-insensitive." */
 static struct dialect dialect_of(const struct http_exchange *x) {
     struct bytes type = media_type(http_request_field(x, "content-type"));
-    bool grpc = bytes_equal(type, BYTES_LIT("application/grpc")) ||
-                bytes_equal(type, BYTES_LIT("application/grpc+proto"));
+    bool grpc = bytes_equal_nocase(type, "application/grpc") ||
+                bytes_equal_nocase(type, "application/grpc+proto");
     if (grpc && http_request(x)->http2) return (struct dialect){RPC_GRPC, RPC_CODEC_PROTO};
-    if (bytes_equal(type, BYTES_LIT("application/proto"))) {
+    if (bytes_equal_nocase(type, "application/proto")) {
         return (struct dialect){RPC_CONNECT_UNARY, RPC_CODEC_PROTO};
     }
-    if (bytes_equal(type, BYTES_LIT("application/json"))) {
+    if (bytes_equal_nocase(type, "application/json")) {
         return (struct dialect){RPC_CONNECT_UNARY, RPC_CODEC_JSON};
     }
     return (struct dialect){0};
@@ -100,11 +101,20 @@ static void on_writable(void *ctx, struct http_exchange *x) {
 static void on_overrun(void *ctx, struct http_exchange *x, enum http_overrun what) {
     (void)ctx;
     struct rpc_call *call = http_user(x);
-    if (what == HTTP_BODY_TOO_SLOW) {
-        call_refuse(call, error_new(ERROR_DEADLINE_EXCEEDED, "the request takes too long to come"));
-    } else {
-        call_refuse(call, error_reason_new(REASON_MESSAGE_TOO_LARGE,
-                                           "the request is larger than this caller may send now"));
+    switch (what) {
+        case HTTP_BODY_TOO_SLOW:
+            call_refuse(call,
+                        error_new(ERROR_DEADLINE_EXCEEDED, "the request takes too long to come"));
+            return;
+        case HTTP_BODY_MALFORMED:
+            call_refuse(call, error_reason_new(REASON_MALFORMED_MESSAGE,
+                                               "the request's chunks are malformed"));
+            return;
+        case HTTP_BODY_TOO_LARGE:
+            call_refuse(call,
+                        error_reason_new(REASON_MESSAGE_TOO_LARGE,
+                                         "the request is larger than this caller may send now"));
+            return;
     }
 }
 

@@ -30,8 +30,10 @@ static bool is_clients_fault(enum error_code code) {
 }
 
 /* When a retry may succeed, in milliseconds; 0: not by waiting. */
-static uint32_t retry_ms_of(enum reason reason) {
-    switch (reason) {
+static uint32_t retry_ms_of(const struct error *err) {
+    uint32_t told = error_retry_ms(err);
+    if (told != 0) return told;
+    switch (error_reason(err)) {
         case REASON_QUEUE_FULL:
             return 50;
         case REASON_ROUND_FAILED:
@@ -79,6 +81,6 @@ void rpc_status_details(const struct error *err, const struct rpc_status *status
         .reason = reason_name(reason),
         .field = error_field(err),
         .field_description = status->message,
-        .retry_ms = retry_ms_of(reason),
+        .retry_ms = retry_ms_of(err),
     };
 }

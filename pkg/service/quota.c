@@ -4,6 +4,8 @@
 #include "codec/codec.h"
 #include "service/internal.h"
 
+#define DAY_MS INT64_C(86400000)
+
 #define ROWS_FIRST ((size_t)64)
 
 struct quota_row {
@@ -90,7 +92,8 @@ static struct quota_row *row_of(struct quota *q, struct text name) {
 static struct error *charge(struct quota *q, struct quota_row *row, const struct clock *clock,
                             uint64_t octets) {
     uint64_t second = clock_mono_us(clock) / 1000000;
-    int64_t day = clock_unix_ms(clock) / 86400000;
+    int64_t now_ms = clock_unix_ms(clock);
+    int64_t day = now_ms / DAY_MS;
     if (row->second != second) {
         row->second = second;
         row->in_second = 0;
@@ -103,8 +106,9 @@ static struct error *charge(struct quota *q, struct quota_row *row, const struct
         return error_reason_new(REASON_QUOTA_EXCEEDED, "%llu submissions in this second",
                                 (unsigned long long)row->in_second);
     if (octets > q->octets_day - row->octets_in_day)
-        return error_reason_new(REASON_QUOTA_EXCEEDED, "%llu octets today (UTC)",
-                                (unsigned long long)row->octets_in_day);
+        return error_retry_after(error_reason_new(REASON_QUOTA_EXCEEDED, "%llu octets today (UTC)",
+                                                  (unsigned long long)row->octets_in_day),
+                                 (uint32_t)((day + 1) * DAY_MS - now_ms));
     row->in_second++;
     row->octets_in_day += octets;
     return NULL;

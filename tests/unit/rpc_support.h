@@ -56,6 +56,10 @@ static inline void fail_as_asked(void *ctx, struct rpc_call *call, struct bytes 
         case 'q':
             err = error_reason_new(REASON_QUEUE_FULL, "the queue is full");
             break;
+        case 'w':
+            err = error_reason_new(REASON_QUOTA_EXCEEDED, "no more today");
+            err = error_wrap(error_retry_after(err, 7000), "wait");
+            break;
         case 'r':
             err = error_reason_new(REASON_ROUND_FAILED, "secret disk");
             break;

@@ -317,12 +317,12 @@ static const struct {
     {"/attestd.v1.Attestations/Watch", SCOPE_READ},
     {"/attestd.v1.Log/GetInclusionProof", SCOPE_READ},
     {"/attestd.v1.Log/GetConsistencyProof", SCOPE_READ},
+    {"/attestd.v1.Log/GetCheckpoint", SCOPE_READ},
     {"/attestd.v1.Log/GetEntries", SCOPE_READ},
     {"/attestd.v1.Admin/CreateToken", SCOPE_ADMIN},
     {"/attestd.v1.Admin/ListTokens", SCOPE_ADMIN},
     {"/attestd.v1.Admin/RevokeToken", SCOPE_ADMIN},
     {"/attestd.v1.Admin/Backup", SCOPE_ADMIN},
-    {"/attestd.v1.Log/GetCheckpoint", 0},
     {"/attestd.v1.Trust/GetTrust", 0},
     {"/grpc.health.v1.Health/Check", 0},
 };
@@ -374,13 +374,14 @@ END_TEST
 
 /* SPEC rfc9110 11.1: "uses a case-insensitive token to identify the authentication scheme" */
 START_TEST(test_the_scheme_is_bearer_in_any_case) {
-    char good[256], basic[256], digest[256];
+    char good[256], spaced[256], basic[256], digest[256];
     (void)snprintf(good, sizeof good, "bEARER %s", w.token.text);
+    (void)snprintf(spaced, sizeof spaced, "Bearer   %s", w.token.text);
     (void)snprintf(basic, sizeof basic, "Basic %s", w.token.text);
     (void)snprintf(digest, sizeof digest, "Digest %s", w.token.text);
-    const char *const headers[] = {good, basic, "Bearer", digest};
-    static const int status[] = {404, 401, 401, 401}; /* ENTRY_NOT_FOUND: it was let in */
-    for (size_t i = 0; i < 4; i++) {
+    const char *const headers[] = {good, spaced, basic, "Bearer", digest};
+    static const int status[] = {404, 404, 401, 401, 401}; /* ENTRY_NOT_FOUND: it was let in */
+    for (size_t i = 0; i < sizeof status / sizeof *status; i++) {
         const struct http_field fields[] = {
             HTTP_FIELD("authorization", bytes_of_cstr(headers[i])),
             HTTP_FIELD("content-type", BYTES_LIT("application/json"))};

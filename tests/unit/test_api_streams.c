@@ -580,7 +580,7 @@ START_TEST(test_a_known_reader_is_no_stranger) {
 END_TEST
 
 START_TEST(test_one_stranger_too_many_is_refused_and_a_known_caller_is_not) {
-    static const char *const rpcs[] = {CHECK, "/attestd.v1.Log/GetCheckpoint"};
+    static const char *const rpcs[] = {CHECK, "/attestd.v1.Trust/GetTrust"};
     static const char *const paths[] = {"/checkpoint", "/trusted_root.json", "/tile/0/000.p/1"};
     submit(1, "https://t.test/v1");
     for (size_t i = 0; i < 2; i++) {

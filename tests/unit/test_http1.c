@@ -37,6 +37,26 @@ START_TEST(test_a_head_is_read_whole) {
 }
 END_TEST
 
+START_TEST(test_an_absolute_target_names_path_and_authority) {
+    static const struct {
+        const char *target, *path, *authority;
+    } targets[] = {
+        {"http://a.example/x/y?z", "/x/y?z", "a.example"},
+        {"HTTPS://A.example:8443", "/", "A.example:8443"},
+        {"/x", "/x", ""},
+    };
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        char head[200];
+        struct http1_head h;
+        (void)snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: other\r\n\r\n",
+                       targets[i].target);
+        ck_assert_int_eq(read_all(bytes_of_cstr(head), &h), HTTP1_DONE);
+        ck_assert(bytes_equal(h.target, bytes_of_cstr(targets[i].path)));
+        ck_assert(bytes_equal(h.authority, bytes_of_cstr(targets[i].authority)));
+    }
+}
+END_TEST
+
 static const struct {
     const char *name;
     struct bytes head;
@@ -50,6 +70,12 @@ static const struct {
     {"odd method", BYTES_LIT("M-SEARCH /x HTTP/1.1\r\n" HOST "\r\n"), HTTP1_NO_BODY},
     /* SPEC rfc9110 5.5 */
     {"octets above 127 in a value", BYTES_LIT(HEAD("X: \xc3\xa4\r\n")), HTTP1_NO_BODY},
+    /* SPEC rfc9112 2.2, 3.2.2 */
+    {"empty line first", BYTES_LIT("\r\n" HEAD("")), HTTP1_NO_BODY},
+    {"absolute target", BYTES_LIT("GET https://a.example:8443/ HTTP/1.1\r\n" HOST "\r\n"),
+     HTTP1_NO_BODY},
+    {"address as host", BYTES_LIT("GET / HTTP/1.1\r\nHost: [2001:db8::1]:8443\r\n\r\n"),
+     HTTP1_NO_BODY},
     {"connection without close", BYTES_LIT(HEAD("Connection: closed, ,\r\n")), HTTP1_NO_BODY},
 };
 
@@ -86,7 +112,7 @@ static const struct {
     {"blank before colon", BYTES_LIT(HEAD("X : a\r\n")), 400},
     {"no colon", BYTES_LIT(HEAD("X\r\n")), 400},
     {"empty name", BYTES_LIT(HEAD(": a\r\n")), 400},
-    {"empty line first", BYTES_LIT("\r\n" HEAD("")), 400},
+    {"two empty lines first", BYTES_LIT("\r\n\r\n" HEAD("")), 400},
     {"two spaces", BYTES_LIT("GET  / HTTP/1.1\r\n" HOST "\r\n"), 400},
     {"tab", BYTES_LIT("GET\t/ HTTP/1.1\r\n" HOST "\r\n"), 400},
     {"trailing space", BYTES_LIT("GET / HTTP/1.1 \r\n" HOST "\r\n"), 400},
@@ -94,11 +120,22 @@ static const struct {
     {"lower-case version", BYTES_LIT("GET / http/1.1\r\n" HOST "\r\n"), 400},
     {"older version", BYTES_LIT("GET / HTTP/1.0\r\n" HOST "\r\n"), 505},
     {"preface of HTTP/2", BYTES_LIT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), 400},
-    {"absolute target", BYTES_LIT("GET http://a/ HTTP/1.1\r\n" HOST "\r\n"), 400},
+    {"absolute target of nobody", BYTES_LIT("GET http:///x HTTP/1.1\r\n" HOST "\r\n"), 400},
+    {"absolute target of somebody", BYTES_LIT("GET http://u@a/x HTTP/1.1\r\n" HOST "\r\n"), 400},
+    {"other scheme", BYTES_LIT("GET ftp://a/x HTTP/1.1\r\n" HOST "\r\n"), 400},
+    {"authority target", BYTES_LIT("CONNECT a:443 HTTP/1.1\r\n" HOST "\r\n"), 400},
+    {"asterisk", BYTES_LIT("OPTIONS * HTTP/1.1\r\n" HOST "\r\n"), 400},
     {"fragment", BYTES_LIT("GET /a#b HTTP/1.1\r\n" HOST "\r\n"), 400},
     {"octets above 127 in the target", BYTES_LIT("GET /\xc3 HTTP/1.1\r\n" HOST "\r\n"), 400},
     /* SPEC rfc9112 3.2 */
     {"no host", BYTES_LIT("GET / HTTP/1.1\r\n\r\n"), 400},
+    {"blank in host", BYTES_LIT("GET / HTTP/1.1\r\nHost: a b\r\n\r\n"), 400},
+    {"path in host", BYTES_LIT("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n"), 400},
+    {"query in host", BYTES_LIT("GET / HTTP/1.1\r\nHost: a?b\r\n\r\n"), 400},
+    {"user in host", BYTES_LIT("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n"), 400},
+    {"open bracket in host", BYTES_LIT("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n"), 400},
+    {"bare address in host", BYTES_LIT("GET / HTTP/1.1\r\nHost: ::1:8443\r\n\r\n"), 400},
+    {"long port", BYTES_LIT("GET / HTTP/1.1\r\nHost: a:100000\r\n\r\n"), 400},
     {"two hosts", BYTES_LIT(HEAD(HOST)), 400},
     {"two lengths", BYTES_LIT(HEAD("Content-Length: 1\r\nContent-Length: 1\r\n")), 400},
     {"list of lengths", BYTES_LIT(HEAD("Content-Length: 1, 1\r\n")), 400},
@@ -256,6 +293,7 @@ static Suite *http1_suite(void) {
     Suite *s = suite_create("http1");
     TCase *tc = tcase_create("head");
     tcase_add_test(tc, test_a_head_is_read_whole);
+    tcase_add_test(tc, test_an_absolute_target_names_path_and_authority);
     tcase_add_loop_test(tc, test_sound_heads_are_accepted, 0, COUNT(accepted));
     tcase_add_loop_test(tc, test_every_truncation_of_a_sound_head_wants_more, 0, COUNT(accepted));
     tcase_add_loop_test(tc, test_unsound_heads_are_refused, 0, COUNT(rejected));

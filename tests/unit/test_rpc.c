@@ -200,6 +200,8 @@ static const struct {
     {"application/json", 200},
     {"application/json; charset=utf-8", 200},
     {"application/proto", 200},
+    {"Application/JSON", 200},
+    {"APPLICATION/GRPC", 200},
     {"application/connect+json", 415},
 };
 
@@ -465,7 +467,7 @@ static const struct {
     {"version", "/t.T/Echo", BYTES_LIT("{}"), "connect-protocol-version", "1", 200, "{}"},
     /* SPEC connect: "connect-protocol-version" */
     {"other version", "/t.T/Echo", BYTES_LIT("{}"), "connect-protocol-version", "2", 400,
-     "{\"code\":\"invalid_argument\",\"message\":\"connect-protocol-version: only 1 is spoken\"}"},
+     "{\"code\":\"invalid_argument\",\"message\":\"connect-protocol-version: only 1 is spoken\","},
     {"compressed", "/t.T/Echo", BYTES_LIT("{}"), "content-encoding", "gzip", 501, "unimplemented"},
     {"identity", "/t.T/Echo", BYTES_LIT("{}"), "content-encoding", "identity", 200, "{}"},
     {"field", "/t.T/Fail", BYTES_LIT("f"), NULL, NULL, 400, "\"type\":\"google.rpc.BadRequest\""},
@@ -473,6 +475,7 @@ static const struct {
     {"internal", "/t.T/Fail", BYTES_LIT("i"), NULL, NULL, 500,
      "\"internal\",\"message\":\"the ser"},
     {"queue", "/t.T/Fail", BYTES_LIT("q"), NULL, NULL, 429, "\"type\":\"google.rpc.RetryInfo\""},
+    {"7 seconds", "/t.T/Fail", BYTES_LIT("w"), NULL, NULL, 429, "\"value\":\"CgIIBw\""},
     {"not found", "/t.T/Fail", BYTES_LIT("n"), NULL, NULL, 404, "\"not_found\""},
     {"no method", "/t.T/None", BYTES_LIT("{}"), NULL, NULL, 404, "\"unimplemented\""},
     {"bad timeout", "/t.T/Echo", BYTES_LIT("{}"), "connect-timeout-ms", "1s", 400, "malformed"},
