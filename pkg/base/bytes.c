@@ -49,7 +49,7 @@ static uint8_t to_lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c |
 
 bool bytes_start_with_nocase(struct bytes b, const char *lower) {
     size_t i = 0;
-    while (lower[i] != '\0' && i < b.len && to_lower(b.data[i]) == (uint8_t)lower[i]) i++;
+    while (i < b.len && lower[i] != '\0' && to_lower(b.data[i]) == (uint8_t)lower[i]) i++;
     return lower[i] == '\0';
 }
 
