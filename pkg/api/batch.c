@@ -12,7 +12,7 @@
 #include "api/internal.h"
 
 #define BEGIN_PER_TURN 16
-#define LARGE_WINDOW 16 /* under way when a large one begins: others need workers too */
+#define LARGE_WINDOW 16 /* large ones under way: others need workers too */
 
 struct api_batch {
     struct api_call *call;
@@ -24,8 +24,10 @@ struct api_batch {
     size_t count;
     size_t begun;
     size_t done;
-    bool next_is_large;                     /* the item that begins next */
-    bool continues;                         /* a post of take_turn is on its way */
+    size_t large;       /* of those under way */
+    bool waits;         /* for an item of its own to be done: the workers' queue was full */
+    bool next_is_large; /* the item that begins next */
+    bool continues;     /* a post of take_turn is on its way */
     _Atomic(struct api_batch_item *) ready; /* newest first */
 };
 
@@ -56,6 +58,7 @@ static void settle(struct api_batch *b, struct api_batch_item *item, struct erro
     if (err == NULL) err = b->kind->finish(b->call, item, &mk, &b->responses[item->index]);
     arena_done(&item->arena);
     b->done++;
+    if (item->is_large) b->large--;
     if (err == NULL) return;
     b->responses[item->index] = NULL;
     struct error *unsaid = status_of(b, err, &b->errors[item->index]);
@@ -96,8 +99,8 @@ static void aim(struct api_batch *b) {
 }
 
 static bool may_begin(const struct api_batch *b) {
-    return b->begun < b->count &&
-           under_way(b) < (b->next_is_large ? LARGE_WINDOW : b->kind->window);
+    if (b->begun == b->count || b->waits || under_way(b) >= b->kind->window) return false;
+    return !b->next_is_large || b->large < LARGE_WINDOW;
 }
 
 static void begin_on_a_worker(struct service_job *job) {
@@ -110,27 +113,41 @@ static void begin_on_a_worker(struct service_job *job) {
     api_batch_ready(item);
 }
 
-static struct error *begin_one(struct api_batch *b, struct api_batch_item *item, bool is_large,
+static struct error *begin_one(struct api_batch *b, struct api_batch_item *item,
                                bool *out_pending) {
     if (rpc_call_cancelled(b->call->rpc)) {
         return error_new(ERROR_CANCELLED, "nobody waits for the batch any more");
     }
-    if (!is_large) return b->kind->begin(b->call, item, out_pending);
+    if (!item->is_large) return b->kind->begin(b->call, item, out_pending);
     item->job.run = begin_on_a_worker;
     *out_pending = true;
     return service_submit_job(b->call->api->options.service, &item->job);
 }
 
+/* put_back takes an item back for which the workers have no room now, if another of the batch is
+ * under way, whose end brings the next turn. Nothing was done for it yet. */
+static bool put_back(struct api_batch *b, struct api_batch_item *item, struct error *err) {
+    if (err == NULL || !item->is_large || under_way(b) == 1) return false;
+    if (error_reason(err) != REASON_QUEUE_FULL) return false;
+    error_ignore(err, "it is begun later");
+    arena_done(&item->arena);
+    b->begun--;
+    b->large--;
+    b->next_is_large = b->waits = true;
+    return true;
+}
+
 static void begin_some(struct api_batch *b) {
     for (size_t n = 0; n < BEGIN_PER_TURN && may_begin(b); n++) {
         struct api_batch_item *item = &b->items[b->begun];
-        bool is_large = b->next_is_large;
-        item->batch = b;
-        item->index = b->begun++;
+        *item =
+            (struct api_batch_item){.batch = b, .index = b->begun++, .is_large = b->next_is_large};
+        if (item->is_large) b->large++;
         aim(b);
         arena_init_within(&item->arena, API_ITEM_MEMORY_MAX, b->call->arena->budget);
         bool pending = false;
-        struct error *err = begin_one(b, item, is_large, &pending);
+        struct error *err = begin_one(b, item, &pending);
+        if (put_back(b, item, err)) return;
         if (err != NULL || !pending) settle(b, item, err);
     }
 }
@@ -150,6 +167,7 @@ static void take_turn(struct rpc_call *rpc, void *arg) {
 static void ready_posted(struct rpc_call *rpc, void *arg) {
     struct api_batch *b = arg;
     struct api_batch_item *item = atomic_exchange(&b->ready, NULL);
+    b->waits = false;
     while (item != NULL) {
         struct api_batch_item *next = item->next_ready;
         settle(b, item, MOVE(item->unbegun));

@@ -151,6 +151,7 @@ struct api_batch_item {
     struct arena arena;    /* from begin to finish */
     struct error *unbegun; /* why a large one was not begun */
     size_t index;
+    bool is_large;
     union {
         struct service_attest attest;
         struct service_decide decide;

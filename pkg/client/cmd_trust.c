@@ -53,7 +53,8 @@ static void say_refused(struct cli *cli, const char *path) {
         "Ask whoever runs it, over another channel, before you remove it and its .keys.json.\n");
 }
 
-/* What is printed is believed, so it has to be what was pinned, where there is a pin. */
+/* What is printed or saved elsewhere is believed, so it has to be what was pinned, where there is a
+ * pin. */
 static struct error *check_pin(struct cli *cli, const struct trust_files *files,
                                bool *out_refused) {
     const char *path = NULL;
@@ -104,13 +105,18 @@ struct error *run_trust(struct cli *cli, int *out_exit) {
                                       bytes_of_cstr(t->signing_keys)};
     *out_exit = CLI_EXIT_YES;
     if (wants_print(cli)) return print_only(cli, t, &files, out_exit);
-    if (path == NULL) TRY(trust_path_of_server(cli, &path));
+    if (path == NULL) /* the pin itself */
+        TRY(trust_path_of_server(cli, &path));
+    else
+        TRY(check_pin(cli, &files, &refused));
+    *out_exit = CLI_EXIT_NO;
+    if (refused) return NULL;
     TRY(trust_pin(cli, path, &files, &refused));
     if (refused) {
         say_refused(cli, path);
-        *out_exit = CLI_EXIT_NO;
         return NULL;
     }
+    *out_exit = CLI_EXIT_YES;
     TRY(remember(cli, path));
     if (cli->json) return cli_print(cli, m);
     cli_say(cli, "%s\n%s.keys.json\n", path, path);

@@ -80,13 +80,10 @@ static struct error *write_whole(const char *path, struct bytes octets, mode_t m
     struct sigaction before[STOPS];
     const struct sigaction hold = {.sa_handler = hold_stop, .sa_flags = SA_RESTART};
     stop_held = 0;
-    for (size_t i = 0; i < STOPS; i++) {
-        (void)sigaction(stops[i], NULL, &before[i]);
-        if (before[i].sa_handler != SIG_IGN) (void)sigaction(stops[i], &hold, NULL);
-    }
+    for (size_t i = 0; i < STOPS; i++) (void)sigaction(stops[i], &hold, &before[i]);
     struct error *err = file_write(path, octets, mode, over);
     for (size_t i = 0; i < STOPS; i++) (void)sigaction(stops[i], &before[i], NULL);
-    if (stop_held != 0) (void)raise(stop_held);
+    if (stop_held != 0) (void)raise(stop_held); /* ignored where it was before */
     return err;
 }
 

@@ -46,7 +46,9 @@ static void unlink_exchange(struct http_exchange *x) {
     x->next = x->prev = NULL;
     x->conn = NULL;
     c->exchange_count--;
-    if (c->exchange_count == 0 && c->net != NULL) net_conn_busy(c->net, false);
+    if (c->exchange_count > 0 || c->net == NULL) return;
+    net_conn_busy(c->net, false);
+    net_conn_wake(c->net); /* one that is drained, or whose peer has gone, is over */
 }
 
 static void no_stranger(struct http_exchange *x) {
@@ -522,7 +524,8 @@ void http_release(struct http_exchange *x) {
 static bool body_is_late(const struct http_exchange *x, uint64_t now) {
     const struct http_limits *l = &x->port->server->limits;
     if (x->request_ended || x->overrun || x->paused || now < x->body_ms) return false;
-    if (x->body_seen > 0 && x->body_held == 0) return false; /* between two messages */
+    bool takes = x->handler->on_body != NULL; /* else nothing is ever held */
+    if (takes && x->body_seen > 0 && x->body_held == 0) return false; /* between two messages */
     return now - x->body_ms >= (x->trusted ? l->body_ms : l->stranger_body_ms);
 }
 

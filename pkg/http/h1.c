@@ -20,7 +20,9 @@ struct h1 {
     bool chunks;    /* the response's body is sent in chunks */
     bool close;     /* after this response */
     bool expect;    /* 100 Continue is owed */
-    bool eof, finished;
+    bool eof;       /* the peer sends nothing more */
+    bool gone;      /* nor, most likely, does it read */
+    bool finished;
 };
 
 static struct h1 *h1_of(struct http_conn *c) { return (struct h1 *)c; }
@@ -159,7 +161,8 @@ static void served(struct h1 *h) {
         return;
     }
     h1_advance(h);
-    if (h->eof && h->x == NULL && !h->finished) finish(h);
+    if (!h->eof || h->finished) return;
+    if (h->x == NULL || !exchange_outlives_eof(h->x, h->gone)) finish(h);
 }
 
 static void h1_on_writable(void *ctx) {
@@ -237,9 +240,10 @@ static bool keep_fields(struct http_exchange *x, const struct http1_head *head) 
         struct bytes low = {(const uint8_t *)lower, name.len};
         if (!exchange_field(x, low, head->fields[i].value)) return false;
     }
-    x->request.authority = head->authority.data == NULL ? http_request_field(x, "host")
-                                                        : arena_copy(&x->arena, head->authority);
-    return true;
+    x->request.authority = http_request_field(x, "host");
+    if (head->authority.data == NULL) return true;
+    x->request.authority = arena_copy(&x->arena, head->authority);
+    return x->request.authority.data != NULL;
 }
 
 static void begin(struct h1 *h, struct http_exchange *x, const struct http1_head *head) {
@@ -372,6 +376,7 @@ static void h1_on_data(void *ctx, struct bytes data) {
 static void h1_on_eof(void *ctx, bool gone) {
     struct h1 *h = ctx;
     h->eof = true;
+    h->gone = gone;
     if (h->x == NULL || !exchange_outlives_eof(h->x, gone)) net_conn_close(h->base.net);
 }
 

@@ -61,6 +61,9 @@ for what in --key --log-vkey '--out -'; do # what is printed would be believed
     said err "was dropped"
     [ ! -s "$work/out" ] || fail "keys that are not the pinned ones are printed"
 done
+expect 1 "$attest" trust --out elsewhere.json # what is saved elsewhere would be believed too
+said err "was dropped"
+[ ! -e elsewhere.json ] || fail "keys that are not the pinned ones are saved"
 expect 2 "$attest" provenance a.bin --build-type https://b.example/v2 --out bad.json
 said err "logged, as entry"
 [ ! -e bad.json ] || fail "an unverified receipt was written"

@@ -12,6 +12,7 @@
 #define DECIDE_BATCH "/attestd.v1.Gate/DecideBatch"
 #define ATTEST_WINDOW 1024 /* attest.c's */
 #define DECIDE_WINDOW 64   /* gate.c's */
+#define LARGE_WINDOW 16    /* batch.c's */
 #define EVIDENCE 20        /* of one subject: so much that workers look at it */
 #define ITEMS 3000
 
@@ -25,6 +26,11 @@ static void setup(void) {
                        .log_queue = ATTEST_WINDOW,
                        .worker_queue = DECIDE_WINDOW,
                        .batch_max = ITEMS};
+    world_open(&w);
+}
+static void setup_narrow(void) {
+    w = (struct world){
+        .open = API_OPEN_ALL, .ready = true, .worker_queue = LARGE_WINDOW / 2, .batch_max = ITEMS};
     world_open(&w);
 }
 static void teardown(void) { world_close(&w); }
@@ -302,17 +308,9 @@ static struct bytes large(size_t count) {
     return wire_of(&w, "attestd.v1.AttestBatchRequest", (const char *)b.data);
 }
 
-START_TEST(test_large_items_of_a_batch_are_begun_by_workers) {
-    struct batch b = {.path = BATCH, .wire = large(LARGE_ITEMS)};
-    hold_workers(&w);
-    batch_start(&b);
-    turn_reactor(20);
-    ck_assert(!atomic_load(&b.is_done));
-    ck_assert_uint_eq(tlog_head(w.rig.log).size, 0);
-    let_go();
-    batch_join(&b);
+static void check_large(struct batch *b) {
     const Attestd__V1__AttestBatchResponse *r =
-        (const Attestd__V1__AttestBatchResponse *)answer_of(&b, "attestd.v1.AttestBatchResponse");
+        (const Attestd__V1__AttestBatchResponse *)answer_of(b, "attestd.v1.AttestBatchResponse");
     ck_assert_uint_eq(r->n_results, LARGE_ITEMS + 1);
     for (size_t i = 0; i < r->n_results; i++) {
         const Attestd__V1__AttestBatchResponse__Item *item = r->results[i];
@@ -325,7 +323,50 @@ START_TEST(test_large_items_of_a_batch_are_begun_by_workers) {
                              ATTESTD__V1__ATTEST_BATCH_RESPONSE__ITEM__RESULT_RESPONSE);
         }
     }
-    arena_done(&b.arena);
+    arena_done(&b->arena);
+}
+
+/* One of so many octets that it is begun on a worker. */
+static struct bytes large_one(void) {
+    struct buf b;
+    buf_init_arena(&b, &w.arena, (size_t)4 << 20);
+    buf_put_cstr(&b, "{\"predicateType\":\"https://t.test/v1\",\"json\":{\"pad\":\"");
+    for (size_t n = 0; n < 4 * LARGE_OCTETS; n += 10) buf_put_cstr(&b, "0123456789");
+    buf_put_cstr(&b, "\"},\"subject\":[{\"digest\":{\"sha256\":\"" SHA_A "\"}}]}");
+    buf_put_u8(&b, 0);
+    ok(buf_finish(&b, "large one"));
+    return wire_of(&w, "attestd.v1.AttestRequest", (const char *)b.data);
+}
+
+/* Meanwhile other callers' large ones find room in the workers' queue. */
+START_TEST(test_large_items_of_a_batch_are_begun_by_workers) {
+    struct batch b = {.path = BATCH, .wire = large(LARGE_ITEMS)};
+    struct batch other = {.path = ATTEST, .wire = large_one(), .timeout_ms = 500};
+    hold_workers(&w);
+    batch_start(&b);
+    turn_reactor(20);
+    ck_assert(!atomic_load(&b.is_done));
+    (void)run_batch(&other);
+    ck_assert_int_eq(other.result.code, ERROR_DEADLINE_EXCEEDED); /* not: QUEUE_FULL */
+    arena_done(&other.arena);
+    ck_assert_uint_eq(tlog_head(w.rig.log).size, 0);
+    let_go();
+    batch_join(&b);
+    check_large(&b);
+    while (tlog_head(w.rig.log).size < LARGE_ITEMS + 1) turn_reactor(1);
+}
+END_TEST
+
+/* Its own fill the workers' queue: it waits for them, instead of being refused. */
+START_TEST(test_large_items_wait_for_room_among_the_workers) {
+    struct batch b = {.path = BATCH, .wire = large(LARGE_ITEMS)};
+    hold_workers(&w);
+    batch_start(&b);
+    turn_reactor(20);
+    ck_assert(!atomic_load(&b.is_done));
+    let_go();
+    batch_join(&b);
+    check_large(&b);
     ck_assert_uint_eq(tlog_head(w.rig.log).size, LARGE_ITEMS);
 }
 END_TEST
@@ -356,6 +397,11 @@ static Suite *batch_suite(void) {
     tcase_add_test(tc, test_of_a_batch_whose_caller_went_away_nothing_more_is_decided);
     tcase_add_test(tc, test_large_items_of_a_batch_are_begun_by_workers);
     tcase_add_test(tc, test_a_batch_of_questions_is_bounded_as_one_of_attestations_is);
+    suite_add_tcase(s, tc);
+    tc = tcase_create("narrow");
+    tcase_add_checked_fixture(tc, setup_narrow, teardown);
+    tcase_set_timeout(tc, 120);
+    tcase_add_test(tc, test_large_items_wait_for_room_among_the_workers);
     suite_add_tcase(s, tc);
     return s;
 }

@@ -478,7 +478,9 @@ static void *stop_writing(void *dir) {
     return NULL;
 }
 
-START_TEST(test_a_stop_waits_until_a_file_is_whole) {
+/* write_and_stop writes a long file in a child, which is stopped in the middle, and returns how the
+ * child ended. */
+static int write_and_stop(void (*on_stop)(int)) {
     char dir[] = "/tmp/test-stop.XXXXXX", path[64];
     int status = 0;
     struct stat st;
@@ -488,18 +490,26 @@ START_TEST(test_a_stop_waits_until_a_file_is_whole) {
     if (child == 0) {
         pthread_t thread;
         uint8_t *octets = calloc(1, LONG_OCTETS);
-        (void)signal(SIGINT, SIG_DFL); /* Check has a handler */
+        (void)signal(SIGINT, on_stop); /* Check has a handler */
         if (octets == NULL || pthread_create(&thread, NULL, stop_writing, dir) != 0) _exit(3);
         struct error *err = cli_create_file(path, (struct bytes){octets, LONG_OCTETS}, 0600);
-        _exit(err == NULL ? 0 : 1); /* not reached: the stop comes at the end */
+        (void)pthread_join(thread, NULL);
+        _exit(err == NULL ? 0 : 1);
     }
     ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "status %d", status);
     ck_assert_int_eq(stat(path, &st), 0);
     ck_assert_uint_eq((size_t)st.st_size, LONG_OCTETS);
     ck_assert_uint_eq(files_of(dir, ".tmp-"), 0);
     ck_assert_int_eq(unlink(path), 0);
     ck_assert_int_eq(rmdir(dir), 0);
+    return status;
+}
+
+START_TEST(test_a_stop_waits_until_a_file_is_whole) {
+    int status = write_and_stop(SIG_DFL);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT, "status %d", status);
+    status = write_and_stop(SIG_IGN); /* as nohup has it */
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %d", status);
 }
 END_TEST
 

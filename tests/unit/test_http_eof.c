@@ -12,22 +12,32 @@
 #define H1_KEEP "POST /keep HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
 #define H1_HELLO "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
 
-/* The preface, empty SETTINGS, and on stream 1 the whole request "POST /keep" (SPEC rfc7541 A: 3 is
- * :method POST, 7 :scheme https, 4 :path, 1 :authority). */
-static const char h2_keep[] =
-    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    "\0\0\0\4\0\0\0\0\0"
-    "\0\0\x0c\1\5\0\0\0\1\x83\x87\4\5/keep\x41\1a";
+/* The preface, empty SETTINGS, and on stream 1 a request (SPEC rfc7541 A: 2 is :method GET, 3 POST,
+ * 7 :scheme https, 4 :path, 1 :authority): flags 5 end it, 4 leave its body to come. */
+#define H2_HEAD "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+static const char h2_keep[] = H2_HEAD "\0\0\x0c\1\5\0\0\0\1\x83\x87\4\5/keep\x41\1a";
+static const char h2_open[] = H2_HEAD "\0\0\x0c\1\4\0\0\0\1\x83\x87\4\5/keep\x41\1a";
+static const char h2_hello[] = H2_HEAD "\0\0\x0d\1\5\0\0\0\1\x82\x87\4\6/hello\x41\1a";
+static const char h2_big[] = H2_HEAD "\0\0\x0b\1\5\0\0\0\1\x82\x87\4\4/big\x41\1a";
+
+enum ending {
+    CLOSE_NOTIFY, /* and reads on */
+    SHUT,         /* close_notify, and the socket's FIN */
+    RESET,        /* close_notify, then RST */
+};
 
 struct peer {
     int fd;
     SSL *ssl;
     const char *protocol; /* ALPN: its length, then its octets */
     struct bytes say;
-    bool shut; /* the socket too, behind the close_notify */
+    enum ending ending;
+    bool unanswered;  /* what /keep keeps is aborted */
+    atomic_bool kept; /* the server has its request */
     atomic_bool done;
-    char heard[65536];
+    char heard[65536]; /* the first of it */
     size_t heard_len;
+    size_t total;
 };
 
 static void connect_peer(const struct world *w, struct peer *p, SSL_CTX *ctx) {
@@ -44,16 +54,32 @@ static void connect_peer(const struct world *w, struct peer *p, SSL_CTX *ctx) {
     ck_assert_int_eq(SSL_set_fd(p->ssl, p->fd), 1);
 }
 
+static void reset(int fd) {
+    const struct linger now = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    (void)close(fd);
+}
+
 /* Says it, says close_notify, and hears until the server closes. */
 static void *peer_main(void *arg) {
+    static char piece[65536];
     struct peer *p = arg;
     int n = SSL_connect(p->ssl);
     if (n == 1) n = SSL_write(p->ssl, p->say.data, (int)p->say.len);
     if (n > 0) (void)SSL_shutdown(p->ssl);
-    if (p->shut) (void)shutdown(p->fd, SHUT_WR);
-    while (n > 0 && p->heard_len < sizeof p->heard) {
-        n = SSL_read(p->ssl, p->heard + p->heard_len, (int)(sizeof p->heard - p->heard_len));
-        if (n > 0) p->heard_len += (size_t)n;
+    if (p->ending == SHUT) (void)shutdown(p->fd, SHUT_WR);
+    if (p->ending == RESET) {
+        while (!atomic_load(&p->kept)) (void)usleep(1000);
+        reset(p->fd);
+        n = 0;
+    }
+    while (n > 0) {
+        n = SSL_read(p->ssl, piece, sizeof piece);
+        size_t got = n > 0 ? (size_t)n : 0;
+        size_t room = sizeof p->heard - p->heard_len, kept = room < got ? room : got;
+        memcpy(p->heard + p->heard_len, piece, kept);
+        p->heard_len += kept;
+        p->total += got;
     }
     atomic_store(&p->done, true);
     return NULL;
@@ -63,8 +89,22 @@ static bool heard(const struct peer *p, const char *text) {
     return memmem(p->heard, p->heard_len, text, strlen(text)) != NULL;
 }
 
-/* run_peer plays `p` against a server; the request that /keep keeps is answered after it has said
- * all, unless its peer is taken for gone. */
+/* The request that /keep keeps is answered after its peer has said all, or was aborted by then. */
+static void serve_keep(struct world *w, struct peer *p) {
+    while (app.kept == NULL) run_for(w, 5);
+    atomic_store(&p->kept, true);
+    if (p->unanswered) {
+        while (app.aborted == 0) run_for(w, 5);
+        http_release(app.kept);
+        return;
+    }
+    run_for(w, 50); /* the close_notify has come */
+    ck_assert_uint_eq(app.aborted, 0);
+    http_reply(app.kept, 200, "text/plain", BYTES_LIT("late"));
+}
+
+/* run_peer plays `p` against a server, which must let the connection go without waiting for a
+ * clock: the shortest is of 5 seconds. */
 static void run_peer(struct peer *p) {
     struct world w = {0};
     pthread_t thread;
@@ -72,78 +112,115 @@ static void run_peer(struct peer *p) {
     open_world(&w, true);
     connect_peer(&w, p, ctx);
     ck_assert_int_eq(pthread_create(&thread, NULL, peer_main, p), 0);
-    if (memmem(p->say.data, p->say.len, "/keep", 5) != NULL) {
-        while (app.kept == NULL) run_for(&w, 5);
-        run_for(&w, 50); /* the close_notify has come */
-        if (p->shut) {
-            while (app.aborted == 0) run_for(&w, 5);
-            http_release(app.kept);
-        } else {
-            ck_assert_uint_eq(app.aborted, 0);
-            http_reply(app.kept, 200, "text/plain", BYTES_LIT("late"));
-        }
-    }
-    while (!atomic_load(&p->done)) run_for(&w, 5);
+    if (memmem(p->say.data, p->say.len, "/keep", 5) != NULL) serve_keep(&w, p);
+    uint64_t from_ms = net_loop_now_ms(w.loop);
+    while (!atomic_load(&p->done) || atomic_load(&w.budget.open) > 0) run_for(&w, 5);
+    ck_assert_uint_lt(net_loop_now_ms(w.loop) - from_ms, 3000);
     ck_assert_int_eq(pthread_join(thread, NULL), 0);
     SSL_free(p->ssl);
     SSL_CTX_free(ctx);
-    (void)close(p->fd);
+    if (p->ending != RESET) (void)close(p->fd);
     close_world(&w);
 }
 
+#define SAY(text)                                                                                  \
+    { (const uint8_t *)(text), sizeof(text) - 1 }
+#define H1 "\x08http/1.1"
+#define H2 "\2h2"
+
 START_TEST(test_h1_a_half_closed_peer_is_answered) {
-    static struct peer p = {.protocol = "\x08http/1.1",
-                            .say = {(const uint8_t *)H1_KEEP, sizeof H1_KEEP - 1}};
+    static struct peer p = {.protocol = H1, .say = SAY(H1_KEEP)};
     run_peer(&p);
     ck_assert(heard(&p, "connection: close\r\n\r\nlate"));
 }
 END_TEST
 
 START_TEST(test_h1_all_pipelined_requests_of_a_half_closed_peer_are_answered) {
-    static const char say[] = H1_KEEP H1_HELLO H1_HELLO "GET /hel";
-    static struct peer p = {.protocol = "\x08http/1.1",
-                            .say = {(const uint8_t *)say, sizeof say - 1}};
+    static struct peer p = {.protocol = H1, .say = SAY(H1_KEEP H1_HELLO H1_HELLO "GET /hel")};
     run_peer(&p);
     size_t n = 0;
+    const char *end = p.heard + p.heard_len;
     for (const char *at = p.heard;
-         (at = memmem(at, (size_t)(p.heard + p.heard_len - at), "HTTP/1.1 200", 12)) != NULL; at++)
+         (at = memmem(at, (size_t)(end - at), "HTTP/1.1 200", 12)) != NULL; at++)
         n++;
     ck_assert_uint_eq(n, 3);
     ck_assert(heard(&p, "late"));
 }
 END_TEST
 
+#define H1_PART "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcd"
+
 START_TEST(test_h1_a_part_of_a_request_is_not_answered) {
-    static const char say[] = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcd";
-    static struct peer p = {.protocol = "\x08http/1.1",
-                            .say = {(const uint8_t *)say, sizeof say - 1}};
+    static struct peer p = {.protocol = H1, .say = SAY(H1_PART)};
     run_peer(&p);
     ck_assert_uint_eq(p.heard_len, 0);
 }
 END_TEST
 
-START_TEST(test_h1_a_peer_whose_socket_is_shut_is_gone) {
-    static struct peer p = {.protocol = "\x08http/1.1",
-                            .shut = true,
-                            .say = {(const uint8_t *)H1_KEEP, sizeof H1_KEEP - 1}};
+START_TEST(test_h1_a_part_behind_a_whole_request_does_not_keep_the_connection) {
+    static struct peer p = {.protocol = H1, .say = SAY(H1_KEEP H1_PART)};
     run_peer(&p);
-    ck_assert_uint_eq(p.heard_len, 0);
+    ck_assert(heard(&p, "late"));
+    ck_assert(!heard(&p, "408"));
+}
+END_TEST
+
+START_TEST(test_h1_a_peer_that_has_gone_is_not_answered) {
+    static struct peer shut = {
+        .protocol = H1, .ending = SHUT, .unanswered = true, .say = SAY(H1_KEEP)};
+    run_peer(&shut);
+    ck_assert_uint_eq(shut.heard_len, 0);
+    static struct peer gone = {
+        .protocol = H1, .ending = RESET, .unanswered = true, .say = SAY(H1_KEEP)};
+    app = (struct app){0};
+    run_peer(&gone);
+}
+END_TEST
+
+START_TEST(test_h1_what_is_ready_leaves_and_a_stream_ends) {
+    static struct peer ready = {.protocol = H1, .ending = SHUT, .say = SAY(H1_HELLO)};
+    run_peer(&ready);
+    ck_assert(heard(&ready, "hello"));
+    static struct peer stream = {.protocol = H1,
+                                 .say = SAY("GET /big HTTP/1.1\r\nHost: a\r\n\r\n")};
+    run_peer(&stream);
+    ck_assert_uint_lt(stream.total, BIG);
 }
 END_TEST
 
 START_TEST(test_h2_a_half_closed_peer_is_answered) {
-    static struct peer p = {.protocol = "\2h2",
-                            .say = {(const uint8_t *)h2_keep, sizeof h2_keep - 1}};
+    static struct peer p = {.protocol = H2, .say = SAY(h2_keep)};
     run_peer(&p);
     ck_assert(heard(&p, "late"));
 }
 END_TEST
 
-START_TEST(test_h2_a_peer_whose_socket_is_shut_is_gone) {
-    static struct peer p = {
-        .protocol = "\2h2", .shut = true, .say = {(const uint8_t *)h2_keep, sizeof h2_keep - 1}};
+START_TEST(test_h2_a_part_of_a_request_is_not_answered) {
+    static struct peer p = {.protocol = H2, .unanswered = true, .say = SAY(h2_open)};
     run_peer(&p);
     ck_assert(!heard(&p, "late"));
+}
+END_TEST
+
+START_TEST(test_h2_a_peer_that_has_gone_is_not_answered) {
+    static struct peer shut = {
+        .protocol = H2, .ending = SHUT, .unanswered = true, .say = SAY(h2_keep)};
+    run_peer(&shut);
+    ck_assert(!heard(&shut, "late"));
+    static struct peer gone = {
+        .protocol = H2, .ending = RESET, .unanswered = true, .say = SAY(h2_keep)};
+    app = (struct app){0};
+    run_peer(&gone);
+}
+END_TEST
+
+START_TEST(test_h2_what_is_ready_leaves_and_a_stream_ends) {
+    static struct peer ready = {.protocol = H2, .ending = SHUT, .say = SAY(h2_hello)};
+    run_peer(&ready);
+    ck_assert(heard(&ready, "hello"));
+    static struct peer stream = {.protocol = H2, .say = SAY(h2_big)};
+    run_peer(&stream);
+    ck_assert_uint_lt(stream.total, BIG);
 }
 END_TEST
 
@@ -155,9 +232,13 @@ static Suite *http_eof_suite(void) {
     tcase_add_test(tc, test_h1_a_half_closed_peer_is_answered);
     tcase_add_test(tc, test_h1_all_pipelined_requests_of_a_half_closed_peer_are_answered);
     tcase_add_test(tc, test_h1_a_part_of_a_request_is_not_answered);
-    tcase_add_test(tc, test_h1_a_peer_whose_socket_is_shut_is_gone);
+    tcase_add_test(tc, test_h1_a_part_behind_a_whole_request_does_not_keep_the_connection);
+    tcase_add_test(tc, test_h1_a_peer_that_has_gone_is_not_answered);
+    tcase_add_test(tc, test_h1_what_is_ready_leaves_and_a_stream_ends);
     tcase_add_test(tc, test_h2_a_half_closed_peer_is_answered);
-    tcase_add_test(tc, test_h2_a_peer_whose_socket_is_shut_is_gone);
+    tcase_add_test(tc, test_h2_a_part_of_a_request_is_not_answered);
+    tcase_add_test(tc, test_h2_a_peer_that_has_gone_is_not_answered);
+    tcase_add_test(tc, test_h2_what_is_ready_leaves_and_a_stream_ends);
     suite_add_tcase(s, tc);
     return s;
 }

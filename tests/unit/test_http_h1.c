@@ -242,6 +242,25 @@ START_TEST(test_slow_heads_and_bodies_are_cut) {
 }
 END_TEST
 
+/* A handler that takes no body holds none of it: that is no pause between two messages. */
+START_TEST(test_a_body_that_nobody_takes_is_cut_too) {
+    limits.stranger_body_ms = 300;
+    struct world w = {0};
+    open_world(&w, false);
+    int fd = raw_connect(&w);
+    const char *say = "POST /keep HTTP/1.1\r\n" H "Content-Length: 9\r\n\r\na";
+    (void)send(fd, say, strlen(say), 0);
+    while (app.aborted == 0) run_for(&w, 5);
+    http_release(app.kept);
+    run_for(&w, 50);
+    char c[400] = "";
+    ck_assert_int_gt(recv(fd, c, sizeof c - 1, MSG_DONTWAIT), 0);
+    ck_assert_ptr_nonnull(strstr(c, "HTTP/1.1 408"));
+    (void)close(fd);
+    close_world(&w);
+}
+END_TEST
+
 static Suite *http_h1_suite(void) {
     Suite *s = suite_create("http_h1");
     TCase *tc = tcase_create("h1");
@@ -255,6 +274,7 @@ static Suite *http_h1_suite(void) {
     tcase_add_test(tc, test_h1_a_peer_that_goes_away_aborts_its_request);
     tcase_add_test(tc, test_h1_drain_closes_idle_connections_and_finishes_busy_ones);
     tcase_add_test(tc, test_slow_heads_and_bodies_are_cut);
+    tcase_add_test(tc, test_a_body_that_nobody_takes_is_cut_too);
     suite_add_tcase(s, tc);
     return s;
 }
