@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "http/internal.h"
 #include "http_support.h"
 
 #define H1_KEEP "POST /keep HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n"
@@ -16,7 +17,7 @@
  * 7 :scheme https, 4 :path, 1 :authority): flags 5 end it, 4 leave its body to come. */
 #define H2_HEAD "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
 static const char h2_keep[] = H2_HEAD "\0\0\x0c\1\5\0\0\0\1\x83\x87\4\5/keep\x41\1a";
-static const char h2_open[] = H2_HEAD "\0\0\x0c\1\4\0\0\0\1\x83\x87\4\5/keep\x41\1a";
+static const char h2_unended[] = H2_HEAD "\0\0\x0c\1\4\0\0\0\1\x83\x87\4\5/keep\x41\1a";
 static const char h2_hello[] = H2_HEAD "\0\0\x0d\1\5\0\0\0\1\x82\x87\4\6/hello\x41\1a";
 static const char h2_big[] = H2_HEAD "\0\0\x0b\1\5\0\0\0\1\x82\x87\4\4/big\x41\1a";
 
@@ -196,7 +197,7 @@ START_TEST(test_h2_a_half_closed_peer_is_answered) {
 END_TEST
 
 START_TEST(test_h2_a_part_of_a_request_is_not_answered) {
-    static struct peer p = {.protocol = H2, .unanswered = true, .say = SAY(h2_open)};
+    static struct peer p = {.protocol = H2, .unanswered = true, .say = SAY(h2_unended)};
     run_peer(&p);
     ck_assert(!heard(&p, "late"));
 }
@@ -224,6 +225,22 @@ START_TEST(test_h2_what_is_ready_leaves_and_a_stream_ends) {
 }
 END_TEST
 
+/* An answer that is ready and has not left yet: its peer may read it, also when its socket is shut.
+ */
+START_TEST(test_what_outlives_the_end_of_its_input) {
+    const struct http_exchange ready = {.request_ended = true, .responded = true, .ended = true};
+    const struct http_exchange refused = {.responded = true, .ended = true}; /* before its body */
+    const struct http_exchange waiting = {.request_ended = true};
+    const struct http_exchange stream = {.request_ended = true, .responded = true};
+    const struct http_exchange part = {.request_ended = false};
+    ck_assert(exchange_outlives_eof(&ready, false) && exchange_outlives_eof(&ready, true));
+    ck_assert(exchange_outlives_eof(&refused, false) && exchange_outlives_eof(&refused, true));
+    ck_assert(exchange_outlives_eof(&waiting, false) && !exchange_outlives_eof(&waiting, true));
+    ck_assert(!exchange_outlives_eof(&stream, false) && !exchange_outlives_eof(&stream, true));
+    ck_assert(!exchange_outlives_eof(&part, false) && !exchange_outlives_eof(&part, true));
+}
+END_TEST
+
 static Suite *http_eof_suite(void) {
     Suite *s = suite_create("http_eof");
     TCase *tc = tcase_create("eof");
@@ -239,6 +256,7 @@ static Suite *http_eof_suite(void) {
     tcase_add_test(tc, test_h2_a_part_of_a_request_is_not_answered);
     tcase_add_test(tc, test_h2_a_peer_that_has_gone_is_not_answered);
     tcase_add_test(tc, test_h2_what_is_ready_leaves_and_a_stream_ends);
+    tcase_add_test(tc, test_what_outlives_the_end_of_its_input);
     suite_add_tcase(s, tc);
     return s;
 }
