@@ -248,8 +248,8 @@ size_t api_routes(const struct api *a, const struct http_handler *rpc,
         {"GET", "/trusted_root.json", false, &a->trust},
         {"GET", "/signing-keys.json", false, &a->trust},
         {"GET", "/signing-key.pem", false, &a->trust},
-        {"GET", "/", true, &a->other},
         {"POST", "/", true, rpc},
+        {NULL, "/", true, &a->other},
     };
     _Static_assert(sizeof routes / sizeof *routes <= API_ROUTES_MAX, "more room");
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) out[i] = routes[i];

@@ -173,7 +173,7 @@ static int find_route(struct http_exchange *x) {
     for (size_t i = 0; i < s->route_count; i++) {
         const struct http_route *r = &s->routes[i];
         if (!is_best(x, r)) continue;
-        if (bytes_equal(method, bytes_of_cstr(r->method))) {
+        if (r->method == NULL || bytes_equal(method, bytes_of_cstr(r->method))) {
             x->handler = r->handler;
             return 0;
         }

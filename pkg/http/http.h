@@ -63,9 +63,9 @@ struct http_handler {
     void (*on_aborted)(void *ctx, struct http_exchange *x);
 };
 
-/* Of the routes that fit a path the longest decide, by their methods. */
+/* Of the routes that fit a path the longest decide, by their methods, the first that fits. */
 struct http_route {
-    const char *method; /* "GET" serves HEAD too */
+    const char *method; /* "GET" serves HEAD too; NULL: any */
     const char *path;
     bool prefix; /* matches all paths that begin so */
     const struct http_handler *handler;

@@ -256,7 +256,7 @@ static inline size_t length_at(struct world *w, const char *json, const char *pa
 struct fetched {
     struct net_loop *loop;
     int status;
-    char content_type[128], cache[128], message[256];
+    char content_type[128], cache[128], allow[64], message[256];
     struct buf body;
     bool done;
 };
@@ -276,6 +276,7 @@ static inline void fetched_done(void *ctx, struct http_client_call *c, const str
     f->status = http_client_status(c);
     copy_field(c, "content-type", f->content_type, sizeof f->content_type);
     copy_field(c, "cache-control", f->cache, sizeof f->cache);
+    copy_field(c, "allow", f->allow, sizeof f->allow);
     copy_field(c, "grpc-status", f->message, sizeof f->message);
     f->done = true;
     net_loop_stop(f->loop);

@@ -502,9 +502,32 @@ START_TEST(test_the_checkpoint_and_tiles_are_anyones) {
         ck_assert_msg(f.status == 404, "%s: %d", missing[i], f.status);
         buf_done(&f.body);
     }
-    fetch(&w, w.port, ATTEST, NULL, &f); /* a path that takes POST */
-    ck_assert_int_eq(f.status, 405);
-    buf_done(&f.body);
+}
+END_TEST
+
+/* SPEC rfc9110 10.2.1: Allow "lists the set of methods advertised as supported by the target
+ * resource". */
+START_TEST(test_a_405_names_the_methods_of_its_resource) {
+    static const struct {
+        const char *method, *path;
+        int status;
+        const char *allow;
+    } asked[] = {
+        {"GET", ATTEST, 405, "POST"},          {"PUT", ATTEST, 405, "POST"},
+        {"OPTIONS", ATTEST, 405, "POST"},      {"POST", "/checkpoint", 405, "GET"},
+        {"DELETE", "/checkpoint", 405, "GET"}, {"PUT", "/tile/0/000", 405, "GET"},
+        {"PUT", "/nowhere", 404, ""},          {"POST", "/nowhere", 404, ""},
+        {"HEAD", "/nowhere", 404, ""},         {"HEAD", "/checkpoint", 200, ""},
+    };
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        const struct http_client_request request = {.method = asked[i].method,
+                                                    .path = asked[i].path};
+        struct fetched f;
+        fetch_request(&w, w.port, &request, &f);
+        ck_assert_msg(f.status == asked[i].status && strcmp(f.allow, asked[i].allow) == 0,
+                      "%s %s: %d, allow: %s", asked[i].method, asked[i].path, f.status, f.allow);
+        buf_done(&f.body);
+    }
 }
 END_TEST
 
@@ -653,6 +676,7 @@ static Suite *streams_suite(void) {
     tcase_add_test(tc, test_health_watch_tells_the_state_at_once);
     tcase_add_test(tc, test_reflection_answers_each_message_in_turn);
     tcase_add_test(tc, test_the_checkpoint_and_tiles_are_anyones);
+    tcase_add_test(tc, test_a_405_names_the_methods_of_its_resource);
     tcase_add_test(tc, test_trust_files_are_those_of_the_rpc);
     tcase_add_test(tc, test_a_known_caller_is_no_stranger_where_anybody_may_come);
     tcase_add_test(tc, test_the_ops_port_tells_how_it_is);
