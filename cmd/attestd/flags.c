@@ -44,13 +44,17 @@ static struct error *take_flag(struct flags *f, int argc, char **argv, int *at) 
     return NULL;
 }
 
+bool flags_is_help(const char *word) {
+    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
 struct error *flags_parse(struct flags *f, int argc, char **argv) {
     bool only_operands = false;
     for (int i = 1; i < argc; i++) {
         const char *arg = argv[i];
         if (!only_operands && strcmp(arg, "--") == 0) {
             only_operands = true;
-        } else if (!only_operands && (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0)) {
+        } else if (!only_operands && flags_is_help(arg)) {
             f->help = 1;
             return NULL;
         } else if (!only_operands && arg[0] == '-' && arg[1] != '\0') {

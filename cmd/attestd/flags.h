@@ -2,6 +2,7 @@
 #ifndef ATTESTD_FLAGS_H
 #define ATTESTD_FLAGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -34,6 +35,7 @@ struct flags {
     size_t operand_max;
     int help;
 };
+bool flags_is_help(const char *word); /* "--help" or "-h" */
 MUST_USE struct error *flags_parse(struct flags *f, int argc, char **argv);
 
 /* flags_get returns the value in force, or NULL; flags_all every value. The command has the flag.

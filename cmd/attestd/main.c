@@ -66,12 +66,8 @@ int report_output(int code, int lost) {
     return code == EXIT_CLEAN ? said : code;
 }
 
-static bool is_help(const char *word) {
-    return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
-}
-
 int version_main(int argc, char **argv) {
-    if (argc == 2 && is_help(argv[1])) {
+    if (argc == 2 && flags_is_help(argv[1])) {
         (void)printf("usage: attestd version\n");
         return EXIT_CLEAN;
     }
@@ -160,7 +156,7 @@ int main(int argc, char **argv) {
     struct error *err = file_hold_standard();
     if (err != NULL) return report(err, EXIT_OTHER);
     if (argc < 2) return usage(stderr, EXIT_USAGE);
-    if (is_help(argv[1]) || strcmp(argv[1], "help") == 0)
+    if (flags_is_help(argv[1]) || strcmp(argv[1], "help") == 0)
         return report_output(usage(stdout, EXIT_CLEAN), EXIT_OTHER);
     if (strcmp(argv[1], "--version") == 0) return report_output(version_main(1, argv), EXIT_OTHER);
     err = crypto_init();
@@ -175,7 +171,7 @@ int main(int argc, char **argv) {
         int code = c->run(argc - words, argv + words);
         return c->run == serve_main ? code : report_output(code, EXIT_OTHER);
     }
-    if (family && argc == 3 && is_help(argv[2]))
+    if (family && argc == 3 && flags_is_help(argv[2]))
         return report_output(usage(stdout, EXIT_CLEAN), EXIT_OTHER);
     (void)fprintf(stderr, "attestd: unknown command \"%s%s%s\"\n\n", argv[1],
                   family && argc > 2 ? " " : "", family && argc > 2 ? argv[2] : "");

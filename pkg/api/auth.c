@@ -1,26 +1,15 @@
 /* Who calls: `authorization: Bearer <token>`, checked on HEADERS, before a body is kept. */
-#include <ctype.h>
-
 #include "api/internal.h"
 
 #define SCHEME_LEN (sizeof "Bearer " - 1)
-
-/* SPEC rfc9110 11.1: "uses a case-insensitive token to identify the authentication scheme" */
-static bool has_bearer_scheme(struct bytes header) {
-    static const char scheme[] = "bearer ";
-    if (header.len <= SCHEME_LEN) return false;
-    for (size_t i = 0; i < SCHEME_LEN; i++) {
-        if (tolower(header.data[i]) != scheme[i]) return false;
-    }
-    return true;
-}
 
 struct error *api_bearer(const struct api *a, struct bytes header, unsigned scope,
                          const struct principal **out) {
     if (header.len == 0) {
         return error_reason_new(REASON_CREDENTIALS_MISSING, "this call needs a bearer token");
     }
-    if (!has_bearer_scheme(header)) {
+    /* SPEC rfc9110 11.1: "uses a case-insensitive token to identify the authentication scheme" */
+    if (!bytes_start_with_nocase(header, "bearer ")) {
         return error_reason_new(REASON_CREDENTIALS_INVALID,
                                 "the authorization field is not of the form \"Bearer <token>\"");
     }

@@ -12,21 +12,22 @@ static const struct method get_trust = {
     .response = &attestd__v1__get_trust_response__descriptor,
 };
 
-static bool wants_print(const struct cli *cli) {
+static bool wants_root(const struct cli *cli) {
     const char *path = args_value(&cli->args, "out");
-    return args_has(&cli->args, "key") || args_has(&cli->args, "log-vkey") ||
-           (path != NULL && strcmp(path, "-") == 0);
+    return path != NULL && strcmp(path, "-") == 0;
+}
+
+static bool wants_print(const struct cli *cli) {
+    return args_has(&cli->args, "key") || args_has(&cli->args, "log-vkey") || wants_root(cli);
 }
 
 static struct error *check_usage(struct cli *cli) {
-    const char *path = args_value(&cli->args, "out");
-    bool prints = args_has(&cli->args, "key") || args_has(&cli->args, "log-vkey");
-    if (prints && path != NULL)
-        return cli_usage(cli, "--key and --log-vkey print and save nothing: leave --out away");
-    if (wants_print(cli) && args_has(&cli->args, "key") + args_has(&cli->args, "log-vkey") +
-                                    cli->json + (prints ? 0 : 1) >
-                                1)
+    bool key = args_has(&cli->args, "key"), vkey = args_has(&cli->args, "log-vkey");
+    if (!wants_print(cli)) return NULL;
+    if (key + vkey + wants_root(cli) + cli->json > 1)
         return cli_usage(cli, "one of --key, --log-vkey, --out - and --json");
+    if (!wants_root(cli) && args_has(&cli->args, "out"))
+        return cli_usage(cli, "--key and --log-vkey print and save nothing: leave --out away");
     return NULL;
 }
 

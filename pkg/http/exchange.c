@@ -215,7 +215,7 @@ static const char *reason_phrase(int status) {
         case 431:
             return "the request's head is too large\n";
         case 501:
-            return "not implemented\n";
+            return "the transfer coding is not one of ours\n";
         case 503:
             return "the server is busy\n";
         case 505:

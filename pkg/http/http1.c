@@ -195,7 +195,7 @@ enum http1_result http1_head_read(struct bytes in, size_t max, struct http1_head
                                   size_t *out_used) {
     struct bytes rest = {in.data, in.len < max ? in.len : max};
     struct bytes line = {0};
-    *out = (struct http1_head){0};
+    memset(out, 0, offsetof(struct http1_head, fields));
     /* SPEC rfc9112 2.2: "a server ... SHOULD ignore at least one empty line (CRLF) received prior
      * to the request-line." */
     if (bytes_start_with(rest, BYTES_LIT("\r\n")))

@@ -29,13 +29,15 @@ struct http1_head {
     struct bytes target;    /* begins with "/" */
     struct bytes authority; /* of an absolute-form target; counts for Host's. data NULL: none */
     struct bytes host;
-    struct http_field fields[HTTP1_FIELDS_MAX]; /* names as received, values without outer blanks */
     size_t field_count;
     enum http1_framing framing;
     uint64_t content_length; /* with HTTP1_LENGTH; may be 0 */
     bool close;              /* Connection: close */
     bool expect_continue;
     int status; /* with HTTP1_REFUSED: what to answer (400, 414, 417, 431, 501, 505) */
+    /* Last, and set up to field_count alone: a head is read anew with every piece that comes. Names
+     * as received, values without outer blanks. */
+    struct http_field fields[HTTP1_FIELDS_MAX];
 };
 
 /* http1_head_read reads one head of at most `max` octets off the front of `in`. DONE: `*out` is

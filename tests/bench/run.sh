@@ -13,10 +13,14 @@ out=$work/bench.jsonl
 : >"$out"
 finish() {
     status=$?
-    [ -z "$pid" ] || kill "$pid" 2>/dev/null || true
-    [ -z "$pid" ] || wait "$pid" 2>/dev/null || true
-    [ "$status" -eq 0 ] || tail -n 20 "$work/server.log" 2>/dev/null || true
+    set +e # what is still there is cleaned up, whatever of it has gone already
+    if [ -n "$pid" ]; then
+        kill "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+    fi
+    [ "$status" -eq 0 ] || [ ! -f "$work/server.log" ] || tail -n 20 "$work/server.log"
     rm -rf "$work"
+    exit "$status"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -36,10 +40,13 @@ start() { # data directory; sets pid and start_ms
     export ATTEST_CA="$1/client/ca.pem" ATTEST_TOKEN_FILE="$1/client/admin.token"
     "$BUILD/attest" trust >/dev/null 2>&1
 }
-stop() {
-    kill -s "${1:-TERM}" "$pid"
-    wait "$pid" 2>/dev/null || true
+stop() { # signal: after TERM it must end well, after KILL by that
+    want=0 code=0
+    [ "$1" != KILL ] || want=137
+    kill -s "$1" "$pid"
+    wait "$pid" 2>/dev/null || code=$? # the shell would say "Killed"
     pid=
+    [ "$code" -eq "$want" ] || { echo "the server ended with $code after $1"; exit 1; }
 }
 rss_mib() { awk '/^VmRSS/ { printf "%.1f", $2 / 1024 }' "/proc/$pid/status"; }
 field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" | head -n 1; }
@@ -88,15 +95,15 @@ bench submit-1000 submit --rate 1000 --connections 16 --streams 32
 bench gate-dry gate --dry-run --connections 16 --streams 32
 bench gate-recorded gate --connections 16 --streams 32
 bench read read --connections 16 --streams 32
-stop
+stop TERM
 
 if [ "$ENTRIES" -gt 0 ]; then
     start "$work/core"
-    stop
+    stop TERM
     "$BUILD/tools/core_bench" "$work/large" 10000 >/dev/null
     start "$work/large"
     bench list-10k read --rate 500 --connections 4 --streams 8
-    stop
+    stop TERM
     "$BUILD/tools/core_bench" "$work/large" "$ENTRIES" >"$work/fill.json"
     fact fill "$(field achievedPerSecond <"$work/fill.json")" "entries/s, to $ENTRIES"
     start "$work/large"
@@ -106,7 +113,7 @@ if [ "$ENTRIES" -gt 0 ]; then
     stop KILL
     start "$work/large"
     fact start_killed "$start_ms" "ms, after kill -9 under load"
-    stop
+    stop TERM
 fi
 
 # Hashing a model against openssl on the same files, warm, per CPU-second: alternating, best of five.

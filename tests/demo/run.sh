@@ -12,14 +12,18 @@ unset ATTEST_SERVER ATTEST_CA ATTEST_TOKEN_FILE ATTEST_CONFIG
 pid=
 finish() {
     status=$?
-    [ -z "$pid" ] || kill "$pid" 2>/dev/null || true
-    [ -z "$pid" ] || wait "$pid" 2>/dev/null || true
+    set +e # what is still there is cleaned up, whatever of it has gone already
+    if [ -n "$pid" ]; then
+        kill "$pid" 2>/dev/null
+        wait "$pid" 2>/dev/null
+    fi
     if [ "$status" -ne 0 ]; then
         echo "the demo failed (exit $status); the server's log: $work/server.log"
-        tail -n 20 "$work/server.log" 2>/dev/null || true
+        [ ! -f "$work/server.log" ] || tail -n 20 "$work/server.log"
     elif [ -z "${KEEP:-}" ]; then
         rm -rf "$work"
     fi
+    exit "$status"
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -50,10 +54,13 @@ start() { # the second time at the same address: the keys that were pinned for i
     export ATTEST_SERVER="https://$listen"
     export ATTEST_CA="$work/data/client/ca.pem"
 }
-stop() { # signal
+stop() { # signal: after TERM it must end well, after KILL by that
+    want=0 code=0
+    [ "$1" != KILL ] || want=137
     kill -s "$1" "$pid"
-    wait "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || code=$? # the shell would say "Killed"
     pid=
+    [ "$code" -eq "$want" ] || { echo "the server ended with $code after $1"; exit 1; }
 }
 
 mkdir -p "$work/policies" "$work/out" "$work/model"
@@ -78,8 +85,8 @@ set -- --build-type "https://github.com/in-toto/attestation/blob/main/spec/predi
     --param target=all --material "git+file://$top@gitCommit:$commit"
 for lib in $(ldd "$BUILD/attestd" | awk '$3 ~ /(ssl|crypto|sodium|nghttp2|uv|rocksdb|yaml|protobuf-c|simdjson)/ {print $3}'); do
     real=$(readlink -f "$lib")
-    package=$(dpkg-query -S "$real" 2>/dev/null | cut -d: -f1 | head -n 1 || true)
-    version=$(dpkg-query -W -f '${Version}' "${package:-none}" 2>/dev/null | head -n 1 || true)
+    package=$(dpkg-query -S "$real" 2>/dev/null | cut -d: -f1 | head -n 1)
+    version=$(dpkg-query -W -f '${Version}' "${package:-none}" 2>/dev/null | head -n 1)
     digest=$(sha256sum "$real" | cut -d' ' -f1)
     set -- "$@" --material "pkg:deb/debian/${package:-unknown}@${version:-unknown}@sha256:$digest"
 done

@@ -147,13 +147,13 @@ def many():
 
 
 def health():
-    stub = health_pb2_grpc.HealthStub(anyone)
+    health = health_pb2_grpc.HealthStub(anyone)
     for service in ("", "attestd.v1.Attestations", "attestd.v1.Gate"):
-        reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=TIMEOUT)
+        reply = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=TIMEOUT)
         assert reply.status == health_pb2.HealthCheckResponse.SERVING, service
-    refused(grpc.StatusCode.NOT_FOUND, stub.Check,
+    refused(grpc.StatusCode.NOT_FOUND, health.Check,
             health_pb2.HealthCheckRequest(service="no.such"), timeout=TIMEOUT)
-    stream = stub.Watch(health_pb2.HealthCheckRequest(service=""), timeout=TIMEOUT)
+    stream = health.Watch(health_pb2.HealthCheckRequest(service=""), timeout=TIMEOUT)
     assert next(stream).status == health_pb2.HealthCheckResponse.SERVING
     stream.cancel()
 

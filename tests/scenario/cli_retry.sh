@@ -23,7 +23,9 @@ json 'd["treeSize"]=="2"'
 
 # killed and started again: the repeat finds the entry of before
 kill -9 "$server_pid"
-wait "$server_pid" 2>/dev/null || true
+code=0
+wait "$server_pid" || code=$?
+[ "$code" -eq 137 ] || fail "the killed server ended with $code"
 server_pid=
 start_server "$work/data" --listen "127.0.0.1:$port"
 expect 0 "$attest" provenance b.bin --build-type https://b.example/v1 --out b2.json

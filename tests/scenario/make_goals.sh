@@ -5,18 +5,18 @@
 . tests/scenario/lib
 unset MAKEFLAGS MFLAGS MAKELEVEL
 mkdir "$work/bin"
-stub() { # name, lines of shell
+stand_in() { # name, lines of shell
     printf '#!/bin/sh\n%s\n' "$2" >"$work/bin/$1"
     chmod 755 "$work/bin/$1"
 }
-stub dpkg-query 'exit 1'
-stub sudo 'exec "$@"'
+stand_in dpkg-query 'exit 1'
+stand_in sudo 'exec "$@"'
 # Gives a compiler that would not wait the time to show itself.
-stub apt-get "[ \"\$1\" = install ] && [ ! -e '$work/installed' ] || exit 0
+stand_in apt-get "[ \"\$1\" = install ] && [ ! -e '$work/installed' ] || exit 0
 for try in 1 2 3 4 5 6 7 8 9 10; do [ -e '$work/early' ] || sleep 0.1; done
 touch '$work/installed'"
 for compiler in protoc cc cxx; do
-    stub $compiler "[ -e '$work/installed' ] || touch '$work/early'; touch '$work/built'; exit 1"
+    stand_in $compiler "[ -e '$work/installed' ] || touch '$work/early'; touch '$work/built'; exit 1"
 done
 make_it() {
     PATH=$work/bin:$PATH make BUILD="$work/build" GEN="$work/gen" CC="$work/bin/cc" \

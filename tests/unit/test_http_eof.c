@@ -166,26 +166,39 @@ START_TEST(test_h1_a_part_behind_a_whole_request_does_not_keep_the_connection) {
 }
 END_TEST
 
-START_TEST(test_h1_a_peer_that_has_gone_is_not_answered) {
-    static struct peer shut = {
-        .protocol = H1, .ending = SHUT, .unanswered = true, .say = SAY(H1_KEEP)};
-    run_peer(&shut);
-    ck_assert_uint_eq(shut.heard_len, 0);
-    static struct peer gone = {
-        .protocol = H1, .ending = RESET, .unanswered = true, .say = SAY(H1_KEEP)};
-    app = (struct app){0};
-    run_peer(&gone);
+static void expect_gone(const char *protocol, struct bytes say) {
+    static const enum ending endings[] = {SHUT, RESET};
+    for (size_t i = 0; i < 2; i++) {
+        static struct peer p;
+        p = (struct peer){
+            .protocol = protocol, .ending = endings[i], .unanswered = true, .say = say};
+        app = (struct app){0};
+        run_peer(&p);
+        ck_assert(!heard(&p, "late"));
+    }
+}
+
+START_TEST(test_a_peer_that_has_gone_is_not_answered) {
+    expect_gone(H1, (struct bytes)SAY(H1_KEEP));
+    expect_gone(H2, (struct bytes)SAY(h2_keep));
 }
 END_TEST
 
-START_TEST(test_h1_what_is_ready_leaves_and_a_stream_ends) {
-    static struct peer ready = {.protocol = H1, .ending = SHUT, .say = SAY(H1_HELLO)};
-    run_peer(&ready);
-    ck_assert(heard(&ready, "hello"));
-    static struct peer stream = {.protocol = H1,
-                                 .say = SAY("GET /big HTTP/1.1\r\nHost: a\r\n\r\n")};
-    run_peer(&stream);
-    ck_assert_uint_lt(stream.total, BIG);
+START_TEST(test_what_is_ready_leaves_and_a_stream_ends) {
+    static const struct {
+        const char *protocol;
+        struct bytes hello, big;
+    } peers[] = {{H1, SAY(H1_HELLO), SAY("GET /big HTTP/1.1\r\nHost: a\r\n\r\n")},
+                 {H2, SAY(h2_hello), SAY(h2_big)}};
+    for (size_t i = 0; i < 2; i++) {
+        static struct peer ready, stream;
+        ready = (struct peer){.protocol = peers[i].protocol, .ending = SHUT, .say = peers[i].hello};
+        run_peer(&ready);
+        ck_assert(heard(&ready, "hello"));
+        stream = (struct peer){.protocol = peers[i].protocol, .say = peers[i].big};
+        run_peer(&stream);
+        ck_assert_uint_lt(stream.total, BIG);
+    }
 }
 END_TEST
 
@@ -200,28 +213,6 @@ START_TEST(test_h2_a_part_of_a_request_is_not_answered) {
     static struct peer p = {.protocol = H2, .unanswered = true, .say = SAY(h2_unended)};
     run_peer(&p);
     ck_assert(!heard(&p, "late"));
-}
-END_TEST
-
-START_TEST(test_h2_a_peer_that_has_gone_is_not_answered) {
-    static struct peer shut = {
-        .protocol = H2, .ending = SHUT, .unanswered = true, .say = SAY(h2_keep)};
-    run_peer(&shut);
-    ck_assert(!heard(&shut, "late"));
-    static struct peer gone = {
-        .protocol = H2, .ending = RESET, .unanswered = true, .say = SAY(h2_keep)};
-    app = (struct app){0};
-    run_peer(&gone);
-}
-END_TEST
-
-START_TEST(test_h2_what_is_ready_leaves_and_a_stream_ends) {
-    static struct peer ready = {.protocol = H2, .ending = SHUT, .say = SAY(h2_hello)};
-    run_peer(&ready);
-    ck_assert(heard(&ready, "hello"));
-    static struct peer stream = {.protocol = H2, .say = SAY(h2_big)};
-    run_peer(&stream);
-    ck_assert_uint_lt(stream.total, BIG);
 }
 END_TEST
 
@@ -250,12 +241,10 @@ static Suite *http_eof_suite(void) {
     tcase_add_test(tc, test_h1_all_pipelined_requests_of_a_half_closed_peer_are_answered);
     tcase_add_test(tc, test_h1_a_part_of_a_request_is_not_answered);
     tcase_add_test(tc, test_h1_a_part_behind_a_whole_request_does_not_keep_the_connection);
-    tcase_add_test(tc, test_h1_a_peer_that_has_gone_is_not_answered);
-    tcase_add_test(tc, test_h1_what_is_ready_leaves_and_a_stream_ends);
+    tcase_add_test(tc, test_a_peer_that_has_gone_is_not_answered);
+    tcase_add_test(tc, test_what_is_ready_leaves_and_a_stream_ends);
     tcase_add_test(tc, test_h2_a_half_closed_peer_is_answered);
     tcase_add_test(tc, test_h2_a_part_of_a_request_is_not_answered);
-    tcase_add_test(tc, test_h2_a_peer_that_has_gone_is_not_answered);
-    tcase_add_test(tc, test_h2_what_is_ready_leaves_and_a_stream_ends);
     tcase_add_test(tc, test_what_outlives_the_end_of_its_input);
     suite_add_tcase(s, tc);
     return s;
